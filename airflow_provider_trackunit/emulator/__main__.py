@@ -1,0 +1,52 @@
+"""``python -m airflow_provider_trackunit.emulator``: an emulator until SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+
+from airflow_provider_trackunit.emulator.handle import FIRST_LINE, require_server_libraries
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_trackunit.emulator",
+        description="A local Trackunit IRIS with invented data, on the loopback interface.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 lets the system choose (default)")
+    parser.add_argument("--assets", type=int, default=5000, help="size of the fleet")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data")
+    return parser.parse_args()
+
+
+def banner(url: str, credentials: dict[str, str], assets: int) -> str:
+    """Return what the emulator prints; programs read the first line."""
+    lines = [f"{FIRST_LINE}{url}", f"  assets: {assets}", f"  auth_url: {url}/token, {url}/token/v2"]
+    lines += [f"  {name}: {value}" for name, value in credentials.items()]
+    lines.append("  These credentials open nothing but this emulator. Stop it with Ctrl-C.")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run until a signal ends it."""
+    require_server_libraries()
+    import msgspec
+
+    from airflow_provider_trackunit.emulator.server import LOOPBACK, listening_socket, server_for
+    from airflow_provider_trackunit.emulator.world import World
+
+    options = arguments()
+    listener = listening_socket(options.port)
+    listener.listen()
+    world = World(options.assets, options.seed)
+    url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    credentials = msgspec.to_builtins(world.credentials) | {"api_key_scopes": world.settings.api_key_scopes}
+    sys.stdout.write(banner(url, credentials, options.assets))
+    sys.stdout.flush()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(server_for(world).serve(sockets=[listener]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The AEMP 2.0 feed: fleet snapshot, one equipment, the history of a datapoint.
+
+Pages are the last path segment, from 1, of 100 rows, joined by absolute links; page 0 is an index
+without equipment. A URL answers once per 15 minutes, beyond that from a pool of extra calls.
+Source: Trackunit developer hub, ISO 15143-3 (AEMP 2.0) API and its introduction.
+"""
+
+import re
+import time
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from airflow_provider_trackunit.emulator import moments
+from airflow_provider_trackunit.emulator.aemp_shapes import equipment, fleet_xml, pascal_case
+from airflow_provider_trackunit.emulator.answers import JSON, encoded, not_found, refused, violation
+from airflow_provider_trackunit.emulator.fleet import ON_AEMP, ON_AEMP_WITH_OFF_RENT
+from airflow_provider_trackunit.emulator.identity import index_of_pin
+from airflow_provider_trackunit.emulator.readings import DATAPOINTS, DAY_S, Series, list_key, series
+from airflow_provider_trackunit.emulator.routing import Call, Route
+
+BASE = "/public/api/aemp/v2/15143/-3/Fleet"
+PAGE_ROWS = 100
+
+
+def fleet_page(call: Call) -> Response:
+    """Answer ``GET /Fleet/{page}``: the latest values of up to 100 machines."""
+    page = _page(call)
+    digits = ON_AEMP_WITH_OFF_RENT if call.query.get("includeOffRentAssets") == "true" else ON_AEMP
+    fleet = call.world.fleet
+    total = fleet.count(digits)
+    start = _start(call, page, total)
+    indexes = fleet.indexes(start, start + PAGE_ROWS, digits) if page else []
+    return _answer(
+        call, _links(call, page, total), [_equipment(call, index) for index in indexes], "equipment"
+    )
+
+
+def one_equipment(call: Call) -> Response:
+    """Answer ``GET /Fleet/Equipment/ID/{pin}``: the same row for one machine."""
+    index = _index(call)
+    links = [{"rel": "self", "href": call.origin + call.path}]
+    return _answer(call, links, [_equipment(call, index)], "equipment")
+
+
+def datapoint_page(call: Call) -> Response:
+    """Answer the history of one datapoint; one without samples is an empty list."""
+    page, samples = _page(call), _samples(call)
+    start = _start(call, page, samples.count)
+    rows = samples.rows(start, start + PAGE_ROWS) if page else []
+    key = list_key(samples.datapoint)
+    return _answer(call, _links(call, page, samples.count), [encoded(row) for row in rows], key)
+
+
+def fleet_limit(call: Call) -> float | None:
+    """Count the call against 50 per second and against its URL."""
+    settings = call.world.settings
+    return _per_second(call, "aemp fleet", settings.fleet_calls_per_s) or _url(call, _whole_url(call))
+
+
+def element_limit(call: Call) -> float | None:
+    """Count the call against 500 per second and against its URL."""
+    settings = call.world.settings
+    return _per_second(call, "aemp element", settings.element_calls_per_s) or _url(call, _whole_url(call))
+
+
+def series_limit(call: Call) -> float | None:
+    """Count the call against 500 per second and against its series: dates do not open a new bucket."""
+    settings, params = call.world.settings, call.params
+    bucket = f"series {params['pin']} {params['datapoint']}"
+    if settings.series_bucket == "page":
+        bucket += f" {params['page']}"
+    elif settings.series_bucket == "url":
+        bucket = _whole_url(call)
+    return _per_second(call, "aemp series", settings.series_calls_per_s) or _url(call, bucket)
+
+
+def _per_second(call: Call, name: str, calls: int | None) -> float | None:
+    world = call.world
+    if calls is None:
+        return None
+    counts = world.settings.refused_calls_count
+    return world.windows.take((name,), calls, 1.0, world.clock.now(), refused_count=counts)
+
+
+def _url(call: Call, bucket: str) -> float | None:
+    settings, world = call.world.settings, call.world
+    if settings.aemp_url_interval_s is None:
+        return None
+    return world.windows.take_url(
+        bucket,
+        settings.aemp_url_interval_s,
+        (settings.aemp_pool_calls, settings.aemp_pool_return_s),
+        world.clock.now(),
+        refused_count=settings.refused_calls_count,
+    )
+
+
+def _whole_url(call: Call) -> str:
+    if call.query_string and call.world.settings.aemp_url_includes_query:
+        return f"{call.path}?{call.query_string}"
+    return call.path
+
+
+def _page(call: Call) -> int:
+    text = call.params["page"]
+    if not text.isdecimal():
+        raise violation("page", text, "must be a whole number")
+    return int(text)
+
+
+def _start(call: Call, page: int, total: int) -> int:
+    """Return the first position of a page; a collection without end starts over after its last page."""
+    pages = max(1, -(-total // PAGE_ROWS))
+    position = max(0, page - 1)
+    return (position % pages if call.world.settings.endless_pages else position) * PAGE_ROWS
+
+
+def _equipment(call: Call, index: int) -> bytes:
+    world = call.world
+    metadata = call.query.get("addMetadata") == "true"
+    extended = call.query.get("addExtendedData") == "true"
+    return world.record(
+        ("equipment", index, metadata, extended),
+        lambda: equipment(world, index, metadata=metadata, extended=extended),
+    )
+
+
+def _index(call: Call) -> int:
+    index = index_of_pin(call.world.seed, call.params["pin"])
+    if index is None or not call.world.fleet.holds(index):
+        raise not_found(f"Equipment '{call.params['pin']}'")
+    return index
+
+
+def _samples(call: Call) -> Series:
+    datapoint = call.params["datapoint"]
+    if datapoint not in DATAPOINTS:
+        raise not_found(f"Datapoint '{datapoint}'")
+    start, end = _moment(call, "start"), _moment(call, "end")
+    settings = call.world.settings
+    if end < start:
+        raise violation("end", call.params["end"], "must not be before the start")
+    if end - start > settings.series_window_days * DAY_S:
+        raise refused(400, "time_window_too_long", "At most 14 days can be requested")
+    # Machines have not reported tomorrow's samples yet.
+    now = time.time()
+    if end > now and settings.refuse_future_end:
+        raise violation("end", call.params["end"], "must not be in the future")
+    return series(settings, call.world.seed, _index(call), datapoint, (start, min(end, now)))
+
+
+def _moment(call: Call, name: str) -> float:
+    try:
+        return moments.read(call.params[name])
+    except ValueError as exc:
+        raise violation(name, call.params[name], "is not an ISO 8601 timestamp") from exc
+
+
+def _links(call: Call, page: int, total: int) -> list[dict[str, str]]:
+    settings = call.world.settings
+    last = page + 1 if settings.endless_pages else max(1, -(-total // PAGE_ROWS))
+    links = [{"rel": "self", "href": _href(call, page)}]
+    if page > 1:
+        links.append({"rel": "prev", "href": _href(call, page - 1)})
+    if page < last and settings.next_link != "missing":
+        links.append({"rel": "next", "href": _next_href(call, page)})
+    if settings.last_link:
+        links.append({"rel": "last", "href": _href(call, last)})
+    return links
+
+
+def _href(call: Call, page: int, origin: str | None = None) -> str:
+    path = call.path.rpartition("/")[0]
+    query = f"?{call.query_string}" if call.world.settings.links_repeat_query and call.query_string else ""
+    return f"{origin or call.origin}{path}/{page}{query}"
+
+
+def _next_href(call: Call, page: int) -> str:
+    settings = call.world.settings
+    if settings.next_link == "itself":
+        return _href(call, page)
+    if settings.next_link == "foreign":
+        return _href(call, page + 1, settings.foreign_host)
+    if settings.next_link == "dotdot":
+        return f"{call.origin}{BASE}/../../../../../../../api/asset/v1/assets/{page + 1}"
+    return _href(call, page + 1)
+
+
+def _answer(call: Call, links: list[dict[str, str]], rows: list[bytes], key: str) -> Response:
+    """Answer in the format that was asked for: XML unless JSON was."""
+    envelope: dict[str, Any] = {
+        "version": "1",
+        "snapshotTime": moments.written(call.world.data_now),
+        "links": links,
+    }
+    if not re.search(r"application/(\S+\+)?json", call.headers.get("accept", "")):
+        decoded = [msgspec.json.decode(row) for row in rows]
+        return Response(fleet_xml(envelope, decoded, key[0].upper() + key[1:]), media_type="application/xml")
+    return Response(_json_page(call, envelope, rows, key), media_type=JSON)
+
+
+def _json_page(call: Call, envelope: dict[str, Any], rows: list[bytes], key: str) -> bytes:
+    settings = call.world.settings
+    if settings.aemp_key_case == "upper":
+        envelope, key = pascal_case(envelope), key[0].upper() + key[1:]
+    between = b",\n" if settings.json_layout == "lines" else b","
+    page = b"".join((encoded(envelope)[:-1], b',"', key.encode(), b'":[', between.join(rows), b"]}"))
+    return msgspec.json.format(page, indent=2) if settings.json_layout == "pretty" else page
+
+
+AEMP_ROUTES = [
+    Route("GET", f"{BASE}/{{page}}", fleet_page, "api.iso15143.snapshot", fleet_limit),
+    Route("GET", f"{BASE}/Equipment/ID/{{pin}}", one_equipment, "api.iso15143.snapshot", element_limit),
+    Route(
+        "GET",
+        f"{BASE}/Equipment/ID/{{pin}}/{{datapoint}}/{{start}}/{{end}}/{{page}}",
+        datapoint_page,
+        "api.iso15143.timeseries",
+        series_limit,
+    ),
+]

@@ -1,0 +1,112 @@
+"""The control endpoint ``/_emulator/``: what a test does to the emulator, and what it learns.
+
+It is no part of the vendor's API and asks for no token: the emulator listens on loopback only.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from airflow_provider_trackunit.emulator.answers import RefusedError, error, json_answer
+from airflow_provider_trackunit.emulator.routing import Call
+from airflow_provider_trackunit.emulator.settings import changed
+from airflow_provider_trackunit.emulator.world import World
+
+Command = Callable[[World, dict[str, Any]], dict[str, Any]]
+
+
+def control(call: Call) -> Response:
+    """Answer a request to the control endpoint."""
+    name = call.path.removeprefix("/_emulator/")
+    if call.method == "GET" and name == "requests":
+        return json_answer(_requests(call.world, call.query.get("path")))
+    commands = QUESTIONS if call.method == "GET" else COMMANDS
+    command = commands.get(name)
+    if command is None:
+        return error(404, "not_found", f"The emulator has no {call.method} '{name}'")
+    try:
+        return json_answer(command(call.world, call.json() if call.body else {}))
+    except (msgspec.ValidationError, ValueError, TypeError) as exc:
+        return error(400, "bad_request", str(exc))
+    except RefusedError as refusal:
+        return refusal.response
+
+
+def _requests(world: World, path: str | None) -> dict[str, Any]:
+    return {"requests": [entry for entry in world.journal.requests if path is None or path in entry["path"]]}
+
+
+def _stats(world: World, _body: dict[str, Any]) -> dict[str, Any]:
+    return world.journal.stats()
+
+
+def _settings_now(world: World, _body: dict[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = msgspec.to_builtins(world.settings)
+    return settings
+
+
+def _credentials(world: World, _body: dict[str, Any]) -> dict[str, Any]:
+    credentials: dict[str, Any] = msgspec.to_builtins(world.credentials)
+    return credentials | {"api_key_scopes": world.settings.api_key_scopes}
+
+
+def _reset(world: World, _body: dict[str, Any]) -> dict[str, Any]:
+    world.reset()
+    return {"assets": world.fleet.size}
+
+
+def _clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    _only(body, {"scale", "advance"})
+    if "scale" in body:
+        world.clock.scale(float(body["scale"]))
+    if "advance" in body:
+        world.clock.advance(float(body["advance"]))
+    return {"now": world.clock.now(), "scale": world.clock.factor}
+
+
+def _faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.faults.add(body)
+    return {"queued": True}
+
+
+def _settings(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.settings = changed(world.settings, body)
+    world.forget_records()
+    return _settings_now(world, {})
+
+
+def _fleet(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    _only(body, {"grow", "shrink", "hide", "show"})
+    world.fleet.grow(int(body.get("grow", 0)) - int(body.get("shrink", 0)))
+    world.fleet.hide(int(index) for index in body.get("hide", ()))
+    world.fleet.show(int(index) for index in body.get("show", ()))
+    world.forget_records()
+    return {"assets": world.fleet.count(), "size": world.fleet.size}
+
+
+def _revoke(world: World, _body: dict[str, Any]) -> dict[str, Any]:
+    world.tokens.revoke_all()
+    return {"revoked": True}
+
+
+def _only(body: dict[str, Any], names: set[str]) -> None:
+    unknown = ", ".join(sorted(set(body) - names))
+    if unknown:
+        raise ValueError(f"unknown: {unknown}; known: {', '.join(sorted(names))}")
+
+
+QUESTIONS: dict[str, Command] = {
+    "stats": _stats,
+    "settings": _settings_now,
+    "credentials": _credentials,
+}
+COMMANDS: dict[str, Command] = {
+    "reset": _reset,
+    "clock": _clock,
+    "faults": _faults,
+    "settings": _settings,
+    "fleet": _fleet,
+    "revoke": _revoke,
+}

@@ -1,0 +1,82 @@
+"""The switches of the emulator: what is uncertain about the vendor, and what a test wants different.
+
+Every switch has the default that is closest to what Trackunit's developer hub states. A limit of
+``null`` is no limit.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+API_KEY_SCOPES = "api.iso15143.snapshot api.iso15143.timeseries asset.view account.event.view site.view"
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """All switches with their defaults; ``POST /_emulator/settings`` changes some of them."""
+
+    # Load and time.
+    latency_ms: float = 0.0
+    data_now: str = "2026-01-15T06:00:00Z"
+    location_step_s: int = 600
+    hours_step_s: int = 16_800
+    event_step_s: int = 600
+
+    # Tokens (developer hub: access-token, access-token-v2).
+    api_key_scopes: str = API_KEY_SCOPES
+    token_lifetime_s: int = 3600
+    key_token_lifetime_s: int = 1200
+    expires_in_as_text: bool = False
+    accept_client_in_body: bool = False
+    refresh_token_rotates: bool = True
+    # Whether these APIs take the token of an API key is reported both ways.
+    events_refuse_api_keys: bool = False
+    graphql_refuse_api_keys: bool = False
+
+    # Limits (developer hub: rate-limit and the page of each API).
+    limits_on: bool = True
+    refused_calls_count: bool = False
+    retry_after: Literal["seconds", "date", "none"] = "seconds"
+    limit_body: Literal["text", "json", "html", "empty"] = "text"
+    basic_calls_per_s: int | None = None
+    fleet_calls_per_s: int | None = 50
+    element_calls_per_s: int | None = 500
+    series_calls_per_s: int | None = 500
+    aemp_url_interval_s: float | None = 900.0
+    aemp_pool_calls: int = 50
+    aemp_pool_return_s: float = 30 * 86_400.0
+    aemp_url_includes_query: bool = True
+    series_bucket: Literal["series", "page", "url"] = "series"
+    location_calls_per_s: int | None = 1
+    prometheus_calls_per_s: int | None = 100
+    metrics_calls_per_s: int | None = 20
+    event_calls_per_30_min: int | None = 2
+    alert_calls_per_10_min: int | None = 1000
+    emission_calls_per_10_min: int | None = 1000
+    operator_calls_per_min: int | None = 60
+    graphql_points_per_10_min: int | None = 500_000
+    graphql_points_per_query: int | None = 50_000
+
+    # Shape of the answers.
+    unknown_path_status: int = 200
+    empty_total_pages: int = 0
+    aemp_key_case: Literal["lower", "upper"] = "lower"
+    json_layout: Literal["compact", "pretty", "lines"] = "compact"
+    links_repeat_query: bool = False
+    last_link: bool = True
+    series_window_days: float = 14.0
+    refuse_future_end: bool = False
+    gzip: Literal["metrics", "all", "none"] = "metrics"
+
+    # Hostile answers, which a client has to survive.
+    next_link: Literal["present", "missing", "itself", "foreign", "dotdot"] = "present"
+    endless_pages: bool = False
+    stuck_cursor: bool = False
+    foreign_host: str = "https://iris.example.net"
+
+
+def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
+    """Return the settings with some switches set.
+
+    :raises msgspec.ValidationError: for a switch that does not exist or a value it cannot have.
+    """
+    return msgspec.convert(msgspec.to_builtins(settings) | switches, Settings)
