@@ -1,0 +1,243 @@
+"""Judges an answer: it is what was asked for, or it is one of the errors.
+
+Pure. The clients call :func:`check` on every answer, inside the retry loop, because some errors come with
+status 200 (GraphQL, PromQL, the web page that IRIS serves where there is no API).
+"""
+
+from __future__ import annotations
+
+import math
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from airflow_provider_trackunit.iris.errors import (
+    IrisAuthenticationError,
+    IrisBadRequestError,
+    IrisNotFoundError,
+    IrisPermissionError,
+    IrisRateLimitError,
+    IrisResponseError,
+    IrisServerError,
+    IrisUnexpectedResponseError,
+)
+from airflow_provider_trackunit.iris.wire import BROKEN_JSON, Request, Response, broken_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A vendor's sentence is for a log line; a page of HTML or a dump is not.
+_MAX_MESSAGE_CHARS: Final = 500
+
+
+def check(
+    request: Request, response: Response, *, scope: str | None = None, now_epoch_s: float | None = None
+) -> None:
+    """Return if the answer holds what was asked for, else raise what it is instead.
+
+    :param scope: what the token was granted, for the message of a 401 or 403
+    :param now_epoch_s: the time that a ``Retry-After`` date is compared with when the answer has no ``Date``
+    :raises IrisResponseError: of the class that fits the status; also for an HTML page, for GraphQL errors
+        and for a failed or partial PromQL result in an answer with status 200
+    """
+    if 200 <= response.status < 300:
+        _check_content(request, response)
+        if request.is_graphql:
+            _check_graphql(request, response)
+        elif "/prometheus/" in request.url:
+            _check_prometheus(request, response)
+        return
+    raise _error_of_status(request, response, scope, now_epoch_s)
+
+
+def _check_content(request: Request, response: Response) -> None:
+    if response.status == 204 or not response.body:
+        return
+    content_type = response.headers.get("content-type", "")
+    if "json" in content_type.lower() or (not content_type and response.body.lstrip()[:1] in {b"{", b"["}):
+        return
+    raise _not_an_api_answer(request, response)
+
+
+def _not_an_api_answer(request: Request, response: Response) -> IrisUnexpectedResponseError:
+    kind = response.headers.get("content-type", "no content type").split(";")[0].strip()[:80]
+    return IrisUnexpectedResponseError(
+        f"{request.label}: HTTP {response.status} with {kind} instead of JSON. IRIS answers with its web page "
+        "where there is no API: check the path, its version and its trailing slash "
+        "(/api/graphql/ needs one, other endpoints have none)",
+        status=response.status,
+    )
+
+
+class _GraphQLErrors(msgspec.Struct):
+    errors: list[dict[str, Any]] | None = None
+
+
+def _check_graphql(request: Request, response: Response) -> None:
+    try:
+        errors = msgspec.json.decode(response.body, type=_GraphQLErrors).errors
+    except BROKEN_JSON as error:
+        raise broken_json(request.label, response.status, error) from None
+    if not errors:
+        return
+    first = errors[0]
+    extensions = first.get("extensions")
+    extensions = extensions if isinstance(extensions, dict) else {}
+    code = _short(extensions.get("code"))
+    message = _scrub(request, _short(first.get("message")))
+    text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
+    if code == "RATE_LIMITED":
+        # resetIn is in milliseconds (developer hub, page "GraphQL API rate limiting").
+        wait_s = _positive(extensions.get("resetIn"))
+        raise IrisRateLimitError(
+            f"{text}. The budget of this API user is used up",
+            status=response.status,
+            code=code,
+            message=message,
+            retry_after=None if wait_s is None else wait_s / 1000,
+        )
+    if code == "QUERY_COMPLEXITY_REACHED":
+        text += ". Ask for fewer fields, or for a smaller 'first'"
+    kind = {"UNAUTHENTICATED": IrisAuthenticationError, "FORBIDDEN": IrisPermissionError}.get(
+        code or "", IrisBadRequestError
+    )
+    raise kind(text, status=response.status, code=code, message=message)
+
+
+class _PrometheusStatus(msgspec.Struct, rename="camel"):
+    status: str | None = None
+    error: str | None = None
+    error_type: str | None = None
+    is_partial: bool | None = None
+
+
+def _check_prometheus(request: Request, response: Response) -> None:
+    try:
+        answer = msgspec.json.decode(response.body, type=_PrometheusStatus)
+    except BROKEN_JSON as error:
+        raise broken_json(request.label, response.status, error) from None
+    if answer.status == "error":
+        message = _scrub(request, _short(answer.error))
+        raise IrisBadRequestError(
+            f"{request.label}: the query failed: {message or 'no message'}",
+            status=response.status,
+            code=_short(answer.error_type),
+            message=message,
+        )
+    if answer.is_partial:
+        # A part of the storage did not answer; the same query can be complete a moment later.
+        raise IrisServerError(f"{request.label}: IRIS marks the result as partial", status=response.status)
+
+
+_BY_STATUS: Final[Mapping[int, tuple[type[IrisResponseError], str]]] = {
+    400: (IrisBadRequestError, "Correct the arguments named in the message"),
+    401: (
+        IrisAuthenticationError,
+        (
+            "The token was renewed once and refused again: this API may not accept this kind of token, or the API "
+            "user was removed. Check the connection"
+        ),
+    ),
+    403: (
+        IrisPermissionError,
+        "The token is valid but may not do this: a scope, a subscription or the visibility of this item is missing",
+    ),
+    404: (IrisNotFoundError, "There is no such item, or this account cannot see it"),
+    429: (IrisRateLimitError, "A limit of the API is used up"),
+}
+
+
+def _error_of_status(
+    request: Request, response: Response, scope: str | None, now_epoch_s: float | None
+) -> IrisResponseError:
+    status = response.status
+    if 300 <= status < 400:
+        return IrisUnexpectedResponseError(
+            f"{request.label}: HTTP {status}, a redirect. Redirects are not followed, so that the token stays with "
+            "IRIS: check the Base URL of the connection",
+            status=status,
+        )
+    if status == 404 and "html" in response.headers.get("content-type", "").lower():
+        return _not_an_api_answer(request, response)
+    code, message, violations = _vendor_error(request, response)
+    kind, advice = _BY_STATUS.get(status, (IrisBadRequestError, "IRIS rejected the request"))
+    if status >= 500:
+        kind, advice = IrisServerError, "IRIS failed; try again later"
+    facts = " ".join(x for x in (code, f"({message})" if message else None) if x)
+    details = "; ".join(f"{name}: {text}" for name, text in violations)
+    granted = f" Granted scope: {scope}." if scope and status in {401, 403} else ""
+    retry_after = read_retry_after(response.headers, now_epoch_s)
+    return kind(
+        f"{request.label}: HTTP {status}{f' {facts}' if facts else ''}{f' [{details}]' if details else ''}. "
+        f"{advice}.{granted}",
+        status=status,
+        code=code,
+        message=message,
+        violations=violations,
+        retry_after=retry_after,
+    )
+
+
+def _vendor_error(
+    request: Request, response: Response
+) -> tuple[str | None, str | None, list[tuple[str, str]]]:
+    """Return code, message and violations of the documented error object; empty where a gateway answered."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except BROKEN_JSON:
+        return None, None, []
+    if not isinstance(body, dict):
+        return None, None, []
+    listed = body.get("violations")
+    violations = [
+        (_scrub(request, _short(one.get("field"))) or "", _scrub(request, _short(one.get("message"))) or "")
+        for one in (listed[:20] if isinstance(listed, list) else [])
+        if isinstance(one, dict)
+    ]
+    return _scrub(request, _short(body.get("code"))), _scrub(request, _short(body.get("message"))), violations
+
+
+def _short(value: Any) -> str | None:
+    if not isinstance(value, str | int) or value == "":
+        return None
+    text = " ".join(str(value).split())
+    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
+
+
+def _scrub(request: Request, text: str | None) -> str | None:
+    """Return the text without the token, should the server repeat it."""
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return text.replace(token, "***") if text and token else text
+
+
+def _positive(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return max(number, 0.0) if math.isfinite(number) else None
+
+
+def read_retry_after(headers: Mapping[str, str], now_epoch_s: float | None = None) -> float | None:
+    """Return the seconds that ``Retry-After`` says to wait, as a number or as a date; None when it says nothing usable.
+
+    A date is compared with the answer's own ``Date``, so that a wrong clock on either side does no harm.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    seconds = _positive(text)
+    if seconds is not None:
+        return seconds
+    until = _epoch_s(text)
+    now = _epoch_s(headers.get("date", ""))
+    now = now_epoch_s if now is None else now
+    return None if until is None or now is None else max(until - now, 0.0)
+
+
+def _epoch_s(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None

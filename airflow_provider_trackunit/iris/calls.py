@@ -1,0 +1,257 @@
+"""What a caller asks for, checked before anything is sent: the origin, the path, the query, the body.
+
+Pure. It knows no endpoint, does not page, and does not build HTTP requests.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
+
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+
+# Sent by the client itself; a caller who sets them would break the request or replace the token.
+_RESERVED_HEADERS: Final = frozenset(
+    {"authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization"}
+)
+
+# What RFC 3986 lets stand in a path segment besides the unreserved characters.
+_SEGMENT_SAFE: Final = "!$&'()*+,;=:@"
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FULL_URL: Final = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller asks of one endpoint, checked, before it is paged.
+
+    :param origin: ``https://host[:port]``, the only place the request can go
+    :param method: upper case
+    :param path: finished and percent-encoded, beginning with ``/``
+    :param query: pairs in the order they are sent
+    :param json: the body, or None for no body
+    :param headers: the caller's own headers
+    :param endpoint: the path as the caller wrote it (placeholders not filled), for messages
+    """
+
+    origin: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    json: Any = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    endpoint: str = ""
+
+    @property
+    def is_graphql(self) -> bool:
+        """Whether the body is a GraphQL query: such an answer can be an error with status 200."""
+        return (
+            self.method == "POST"
+            and isinstance(self.json, Mapping)
+            and isinstance(self.json.get("query"), str)
+        )
+
+    def with_query(self, **values: str) -> Call:
+        """Return the same call with these query values, each in the place of a former value of its name."""
+        kept = tuple((name, value) for name, value in self.query if name not in values)
+        return replace(self, query=kept + tuple(values.items()))
+
+
+def read_origin(url: str, *, setting: str) -> str:
+    """Return ``scheme://host[:port]`` of a URL that a person configured.
+
+    A URL without a scheme is taken as ``https``. Plain ``http`` is refused for any host that is not loopback,
+    because the bearer token and the credentials would cross the network in clear.
+
+    :param setting: what the connection form calls the field, for the message
+    :raises IrisConfigurationError: when the URL is unusable; the text names the field
+    """
+    text = url.strip()
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise IrisConfigurationError(f"{setting}: not a URL ({error})") from None
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme not in {"http", "https"}:
+        raise IrisConfigurationError(f"{setting}: the scheme must be https, not {parts.scheme!r}")
+    if not host or _UNSAFE_IN_URL.search(text):
+        raise IrisConfigurationError(f"{setting}: no host in the URL, or a blank or control character in it")
+    if parts.username is not None or parts.password is not None:
+        raise IrisConfigurationError(f"{setting}: put credentials in their own fields, not in the URL")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise IrisConfigurationError(
+            f"{setting}: plain http would send credentials in clear; use https (http is for loopback only)"
+        )
+    if ":" in host:
+        host = f"[{host}]"
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" if port in {None, default_port} else f"{parts.scheme}://{host}:{port}"
+
+
+def read_base_url(url: str) -> str:
+    """Return the origin of the connection's base URL, which must not have a path of its own."""
+    origin = read_origin(url, setting="Base URL (host)")
+    rest = urlsplit(url if "://" in url else f"https://{url}")
+    if rest.path.strip("/ ") or rest.query or rest.fragment:
+        raise IrisConfigurationError(
+            "Base URL (host): give the origin alone, such as https://iris.trackunit.com; the path belongs in the endpoint"
+        )
+    return origin
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def make_call(
+    origin: str,
+    endpoint: str,
+    *,
+    method: str = "GET",
+    path_params: Mapping[str, Any] | None = None,
+    query_params: Mapping[str, Any] | None = None,
+    json: Any = None,
+    headers: Mapping[str, Any] | None = None,
+) -> Call:
+    """Return the checked call for an endpoint of IRIS.
+
+    :param origin: the connection's origin, from :func:`read_origin`
+    :param endpoint: a path with or without placeholders, ``/api/asset/v1/assets/{assetId}``, or a full URL on
+        the connection's own origin
+    :param path_params: a value for every placeholder; percent-encoded whole, so a PIN may hold blanks or slashes
+    :param query_params: None values are left out, lists repeat the name, booleans are ``true`` and ``false``,
+        aware datetimes are ISO 8601 in UTC
+    :param json: the body; None sends none
+    :param headers: extra headers; ``Authorization`` is the connection's own
+    :raises IrisConfigurationError: when an argument is unusable; the text names it
+    """
+    template, query_text = _split_endpoint(origin, endpoint)
+    method = method.strip().upper()
+    if not re.fullmatch(r"[A-Z]+", method):
+        raise IrisConfigurationError(f"method: {method!r} is not an HTTP method")
+    query = (*parse_qsl(query_text, keep_blank_values=True), *_query_pairs(query_params or {}))
+    return Call(
+        origin=origin,
+        method=method,
+        path=_fill_path(template, path_params or {}),
+        query=query,
+        json=json,
+        headers=_header_pairs(headers or {}),
+        endpoint=template,
+    )
+
+
+def _split_endpoint(origin: str, endpoint: str) -> tuple[str, str]:
+    if not isinstance(endpoint, str) or not endpoint.strip():
+        raise IrisConfigurationError("endpoint: give a path such as /api/asset/v1/assets")
+    text = endpoint.strip()
+    if _FULL_URL.match(text):
+        own = read_origin(f"https:{text}" if text.startswith("//") else text, setting="endpoint")
+        if own != origin:
+            raise IrisConfigurationError(
+                f"endpoint: {own} is not the origin of this connection ({origin}); "
+                "the token is never sent anywhere else. Give the path alone"
+            )
+        rest = urlsplit(text)
+        text = (
+            rest.path
+            + (f"?{rest.query}" if rest.query else "")
+            + (f"#{rest.fragment}" if rest.fragment else "")
+        )
+    path, _, query = text.partition("?")
+    if "#" in text:
+        raise IrisConfigurationError("endpoint: a '#' must be written %23, or the value given in path_params")
+    if re.search(r"[\x00-\x1f\x7f\\]", path):
+        raise IrisConfigurationError("endpoint: a backslash or control character in the path")
+    return "/" + path.lstrip("/"), query
+
+
+def _query_pairs(query_params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    if not isinstance(query_params, Mapping):
+        raise IrisConfigurationError("query_params: give a mapping of names to values")
+    return tuple(
+        (str(name), _text_of(one, f"query_params[{name!r}]"))
+        for name, value in query_params.items()
+        for one in _each(value)
+        if one is not None
+    )
+
+
+def _each(value: Any) -> Iterable[Any]:
+    several = isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
+    return value if several else (value,)
+
+
+def _text_of(value: Any, argument: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            raise IrisConfigurationError(
+                f"{argument}: a datetime without a time zone is ambiguous; make it aware"
+            )
+        timespec = "microseconds" if value.microsecond else "seconds"
+        return value.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    if isinstance(value, str | int | float | dt.date):
+        return str(value)
+    raise IrisConfigurationError(
+        f"{argument}: a {type(value).__name__} cannot be sent; give text or a number"
+    )
+
+
+def _fill_path(template: str, path_params: Mapping[str, Any]) -> str:
+    if not isinstance(path_params, Mapping):
+        raise IrisConfigurationError("path_params: give a mapping of placeholder names to values")
+    names = _PLACEHOLDER.findall(template)
+    missing = [name for name in names if name not in path_params]
+    unused = [str(name) for name in path_params if name not in names]
+    if missing:
+        raise IrisConfigurationError(f"path_params: no value for {', '.join(missing)} of {template}")
+    if unused:
+        raise IrisConfigurationError(f"path_params: {template} has no placeholder for {', '.join(unused)}")
+
+    filled = "/".join(_segment(part, path_params) for part in template.split("/"))
+    if any(part in {".", ".."} for part in filled.split("/")):
+        raise IrisConfigurationError("endpoint: '.' and '..' are not allowed as parts of the path")
+    return filled
+
+
+def _segment(part: str, path_params: Mapping[str, Any]) -> str:
+    pieces = _PLACEHOLDER.split(part)  # literal, name, literal, name, ..., literal
+    literals = [quote(unquote_to_bytes(piece), safe=_SEGMENT_SAFE) for piece in pieces[::2]]
+    values = [_path_value(name, path_params[name]) for name in pieces[1::2]]
+    return "".join(x for pair in zip(literals, [*values, ""], strict=True) for x in pair)
+
+
+def _path_value(name: str, value: Any) -> str:
+    text = "" if value is None else _text_of(value, f"path_params[{name!r}]")
+    if not text.strip() or text in {".", ".."}:
+        raise IrisConfigurationError(f"path_params[{name!r}]: {text!r} cannot be a part of a path")
+    return quote(text, safe="")
+
+
+def _header_pairs(headers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for name, value in headers.items():
+        text = str(value)
+        if str(name).lower() in _RESERVED_HEADERS:
+            raise IrisConfigurationError(f"headers: {name} is set by the connection and cannot be given here")
+        if not _HEADER_NAME.fullmatch(str(name)) or not text.isascii() or not text.isprintable():
+            raise IrisConfigurationError(f"headers: {name!r} has characters that a header cannot hold")
+        pairs.append((str(name), text))
+    return tuple(pairs)

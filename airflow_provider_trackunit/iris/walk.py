@@ -1,0 +1,63 @@
+"""Keeps the books of one walk over a collection: what was asked for, what was announced, what came.
+
+The paginators see one page at a time; a loop, and a collection that changed while it was read, show only in
+the sum. Pure; one walk belongs to one reader.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from airflow_provider_trackunit.iris.errors import IrisPaginationError
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.calls import Call
+    from airflow_provider_trackunit.iris.paging import Cursor, Page
+
+
+class Walk:
+    """The pages of one call, from a cursor on.
+
+    :param whole: whether the walk begins at the first page, so that what came can be compared with what was
+        announced
+    """
+
+    def __init__(self, call: Call, cursor: Cursor, *, whole: bool) -> None:
+        self.call = call
+        self.cursor: Cursor | None = cursor
+        self.records = 0
+        self.announced: int | None = None
+        self._whole = whole
+        self._announced_first: int | None = None
+        self._pages_first: int | None = None
+        self._pages_last: int | None = None
+        self._begun = False
+        self._seen: set[int] = set()
+
+    def take(self, page: Page) -> None:
+        """Enter the page that came for the current cursor, and move on.
+
+        :raises IrisPaginationError: when the walk has been at the next cursor before
+        """
+        self._seen.add(hash(json.dumps(self.cursor, sort_keys=True)))
+        if page.next is not None and hash(json.dumps(page.next, sort_keys=True)) in self._seen:
+            raise IrisPaginationError(
+                f"{self.call.endpoint}: the pages go in a circle after {self.records} records; the walk is stopped"
+            )
+        if not self._begun:
+            self._announced_first, self._pages_first = page.announced, page.pages
+            self._begun = True
+        self.announced, self._pages_last = page.announced, page.pages
+        self.records += len(page.raw_records)
+        self.cursor = page.next
+
+    def difference(self) -> str | None:
+        """Return how a finished walk differs from what was announced, None when nothing is amiss."""
+        if self._announced_first != self.announced:
+            return f"{self._announced_first} records were announced at first and {self.announced} at the end"
+        if self._whole and self.announced is not None and self.announced != self.records:
+            return f"{self.announced} records were announced and {self.records} came"
+        if None not in {self._pages_first, self._pages_last} and self._pages_first != self._pages_last:
+            return f"{self._pages_first} pages were announced at first and {self._pages_last} at the end"
+        return None

@@ -1,0 +1,110 @@
+"""Turns a call into the exact bytes of a request, and the bytes of an answer into data.
+
+Pure, so that every HTTP client sends the very same bytes. Whether an answer is an error is decided in
+``answers``; paging, waiting and retrying are none of its business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from airflow_provider_trackunit import __version__
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_trackunit.iris.calls import Call
+
+USER_AGENT: Final = f"airflow-provider-trackunit/{__version__}"
+
+# A page of 1000 assets is about 1 MB. Nothing documented comes near this; it is there so that a broken or
+# hostile server cannot fill the worker's memory.
+MAX_BODY_BYTES: Final = 256 * 1024 * 1024
+
+#: What msgspec raises for bytes that are not JSON.
+BROKEN_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, finished to the byte. Its ``repr`` shows neither token nor query.
+
+    :param label: how messages name it, such as ``GET /api/asset/v1/assets``
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    label: str
+    is_graphql: bool = False
+
+    def with_token(self, token: str) -> Request:
+        """Return the request with its bearer token."""
+        return replace(self, headers={**self.headers, "Authorization": f"Bearer {token}"})
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One complete HTTP answer; header names are lower case, the body is decompressed."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def build_request(call: Call) -> Request:
+    """Return the finished request of a call, all but its token.
+
+    JSON is asked for explicitly: AEMP answers XML to a client that does not say (developer hub, page "Export
+    ISO 15143-3 (AEMP 2.0)").
+
+    :raises IrisConfigurationError: when the body is not JSON
+    """
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
+    body = None
+    if call.json is not None:
+        headers["Content-Type"] = "application/json"
+        try:
+            body = msgspec.json.encode(call.json)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise IrisConfigurationError(f"json: cannot be written as JSON ({error})") from None
+    lower = {name.lower(): name for name in headers}
+    for name, value in call.headers:
+        headers[lower.get(name.lower(), name)] = value
+    query = urlencode(call.query, quote_via=quote, safe="")
+    return Request(
+        method=call.method,
+        url=f"{call.origin}{call.path}" + (f"?{query}" if query else ""),
+        headers=headers,
+        body=body,
+        label=f"{call.method} {call.endpoint or call.path}",
+        is_graphql=call.is_graphql,
+    )
+
+
+def decode(request: Request, response: Response) -> Any:
+    """Return the decoded JSON of an answer that passed :func:`check`; None when it has no body.
+
+    :raises IrisUnexpectedResponseError: when the body is not JSON
+    """
+    if not response.body:
+        return None
+    try:
+        return msgspec.json.decode(response.body)
+    except BROKEN_JSON as error:
+        raise broken_json(request.label, response.status, error) from None
+
+
+def broken_json(label: str, status: int, error: Exception) -> IrisUnexpectedResponseError:
+    """Return the error for a body that says it is JSON and is not."""
+    return IrisUnexpectedResponseError(
+        f"{label}: HTTP {status}, the answer is not valid JSON ({error}). "
+        "If it happens again, a proxy on the way may be changing answers",
+        status=status,
+    )
