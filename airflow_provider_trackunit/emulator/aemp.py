@@ -19,6 +19,7 @@ from airflow_provider_trackunit.emulator.fleet import ON_AEMP, ON_AEMP_WITH_OFF_
 from airflow_provider_trackunit.emulator.identity import index_of_pin
 from airflow_provider_trackunit.emulator.readings import DATAPOINTS, DAY_S, Series, list_key, series
 from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.world import World
 
 BASE = "/public/api/aemp/v2/15143/-3/Fleet"
 PAGE_ROWS = 100
@@ -121,10 +122,11 @@ def _equipment(call: Call, index: int) -> bytes:
     world = call.world
     metadata = call.query.get("addMetadata") == "true"
     extended = call.query.get("addExtendedData") == "true"
-    return world.record(
-        ("equipment", index, metadata, extended),
-        lambda: equipment(world, index, metadata=metadata, extended=extended),
-    )
+    return world.record(_row, index, metadata, extended)
+
+
+def _row(world: World, index: int, metadata: bool, extended: bool) -> dict[str, Any]:
+    return equipment(world, index, metadata=metadata, extended=extended)
 
 
 def _index(call: Call) -> int:

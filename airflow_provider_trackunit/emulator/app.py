@@ -19,6 +19,7 @@ from airflow_provider_trackunit.emulator.breakage import send_spoiled, spoiled_a
 from airflow_provider_trackunit.emulator.compression import compressed
 from airflow_provider_trackunit.emulator.control import control
 from airflow_provider_trackunit.emulator.faults import Fault
+from airflow_provider_trackunit.emulator.graphql import PATH_WITHOUT_SLASH
 from airflow_provider_trackunit.emulator.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
 from airflow_provider_trackunit.emulator.oauth import OAUTH_ROUTES
 from airflow_provider_trackunit.emulator.routes import API_ROUTES
@@ -110,7 +111,8 @@ class EmulatorApp:
             await asyncio.sleep(self.world.settings.latency_ms / 1000)
         found = self._api.find(call.method, call.path)
         if found is None:
-            return answers.spa_page(self.world.settings.unknown_path_status)
+            without_slash = call.path == PATH_WITHOUT_SLASH
+            return answers.spa_page(404 if without_slash else self.world.settings.unknown_path_status)
         route, call.params = found
         call.bearer = self._bearer(call, route)
         entry["token"] = call.bearer.id

@@ -90,7 +90,7 @@ def list_assets(call: Call) -> Response:
 
 
 def _encoded(world: World, index: int, version: str) -> bytes:
-    return world.record(("asset", index, version), lambda: asset(world, index, version))
+    return world.record(asset, index, version)
 
 
 def index_of(call: Call, name: str = "assetId") -> int:

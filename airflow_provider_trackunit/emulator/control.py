@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator.answers import RefusedError, error, json_answer
+from airflow_provider_trackunit.emulator.events import add_events
 from airflow_provider_trackunit.emulator.routing import Call
 from airflow_provider_trackunit.emulator.settings import changed
 from airflow_provider_trackunit.emulator.world import World
@@ -28,7 +29,7 @@ def control(call: Call) -> Response:
         return error(404, "not_found", f"The emulator has no {call.method} '{name}'")
     try:
         return json_answer(command(call.world, call.json() if call.body else {}))
-    except (msgspec.ValidationError, ValueError, TypeError) as exc:
+    except (msgspec.ValidationError, KeyError, ValueError, TypeError) as exc:
         return error(400, "bad_request", str(exc))
     except RefusedError as refusal:
         return refusal.response
@@ -86,6 +87,12 @@ def _fleet(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {"assets": world.fleet.count(), "size": world.fleet.size}
 
 
+def _events(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    _only(body, {"events"})
+    add_events(world, list(body["events"]))
+    return {"added": len(body["events"])}
+
+
 def _revoke(world: World, _body: dict[str, Any]) -> dict[str, Any]:
     world.tokens.revoke_all()
     return {"revoked": True}
@@ -108,5 +115,6 @@ COMMANDS: dict[str, Command] = {
     "faults": _faults,
     "settings": _settings,
     "fleet": _fleet,
+    "events": _events,
     "revoke": _revoke,
 }

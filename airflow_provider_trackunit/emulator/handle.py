@@ -119,6 +119,10 @@ class IrisEmulator:
         """Change the fleet: ``grow=n``, ``shrink=n``, ``hide=[numbers]``, ``show=[numbers]``."""
         return self._post("fleet", changes)
 
+    def add_events(self, *events: dict[str, Any]) -> None:
+        """Let asset events happen now; each mapping replaces members of the invented event."""
+        self._post("events", {"events": list(events)})
+
     def revoke_tokens(self) -> None:
         """Make every access token invalid; the next call with one answers 401."""
         self._post("revoke")

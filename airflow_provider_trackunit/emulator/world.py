@@ -54,11 +54,12 @@ class World:
         """Return the moment after which no machine has reported yet."""
         return max(self.data_now, time.time())
 
-    def record(self, key: tuple[object, ...], build: Callable[[], Any]) -> bytes:
-        """Return a record as JSON, built once and kept while there is room."""
+    def record(self, build: Callable[..., Any], *of: object) -> bytes:
+        """Return ``build(world, *of)`` as JSON, built once and kept while there is room."""
+        key = (build, *of)
         found = self._records.get(key)
         if found is None:
-            found = encoded(build())
+            found = encoded(build(self, *of))
             if len(self._records) >= CACHED_RECORDS:
                 self._records.pop(next(iter(self._records)))
             self._records[key] = found

@@ -1,0 +1,142 @@
+"""The Site API: sites, one site, stay intervals, and the current sites of some assets.
+
+Developer hub: Site API. A single site can be out of sight (403) while the list answers.
+"""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from airflow_provider_trackunit.emulator import moments
+from airflow_provider_trackunit.emulator.answers import json_answer, not_found, refused, violation
+from airflow_provider_trackunit.emulator.assets import SITE_SIZE
+from airflow_provider_trackunit.emulator.identity import (
+    asset_id,
+    dice,
+    index_in_uuid,
+    index_of_asset,
+    scattered_uuid,
+)
+from airflow_provider_trackunit.emulator.pacing import BASIC
+from airflow_provider_trackunit.emulator.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.readings import DAY_S, position
+from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.world import World
+
+SITES = "/api/site/v1/sites"
+FEWEST_SITES = 5
+# Every tenth site, the fourth first, is listed and yet not visible by its id.
+UNSEEN_OF_TEN = 3
+STAY_EVERY_S = 1800
+STAY_S = 8 * 3600
+HISTORY_S = 30 * DAY_S
+TYPES = ("CONSTRUCTION_SITE", "DEPOT", "WORK_PLACE", "AREA")
+STATUSES = ("ACTIVE", "ACTIVE", "PLANNED", "FINISHED", "ARCHIVED")
+
+
+def site_count(world: World) -> int:
+    """Return how many sites the account has."""
+    return max(FEWEST_SITES, world.fleet.size // SITE_SIZE)
+
+
+def site(world: World, index: int) -> dict[str, Any]:
+    """Return one site with its polygon."""
+    bits = dice(world.seed, index, "site row")
+    south, west, _ = position(world.seed, index * SITE_SIZE, 0.0)
+    north, east = round(south + 0.01, 6), round(west + 0.01, 6)
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {
+        "id": scattered_uuid(world.seed, index, "site"),
+        "name": f"Site {index}",
+        "type": TYPES[bits[0] % len(TYPES)],
+        "status": STATUSES[bits[1] % len(STATUSES)],
+        "externalReference": f"PRJ-{index}",
+        "area": {"type": "Polygon", "coordinates": [ring]},
+    }
+
+
+def list_sites(call: Call) -> Response:
+    """Answer one page of sites."""
+    world = call.world
+
+    def read(start: int, stop: int) -> list[bytes]:
+        return [world.record(site, index) for index in range(start, stop)]
+
+    return page_answer(call, Collection(site_count(world), read))
+
+
+def one_site(call: Call) -> Response:
+    """Answer one site, 404, or 403 for one that this account cannot see."""
+    text, world = call.params["siteId"], call.world
+    index = index_in_uuid(text)
+    if index is None or index >= site_count(world) or scattered_uuid(world.seed, index, "site") != text:
+        raise not_found(f"Site '{text}'")
+    if index % 10 == UNSEEN_OF_TEN:
+        raise refused(403, "access_denied", "The site is not visible to this account")
+    return json_answer(site(world, index))
+
+
+def history(call: Call) -> Response:
+    """Answer stay intervals, the last 30 days unless ``fromTime`` and ``toTime`` say otherwise."""
+    world = call.world
+    until = _moment(call, "toTime", world.data_now)
+    since = _moment(call, "fromTime", until - HISTORY_S)
+    assets = {
+        name for value in call.query.getlist("assetIds") for name in value.split(",")
+    }  # both ways of writing a list
+    first, stop = -int(-since // STAY_EVERY_S), int(until // STAY_EVERY_S) + 1
+    if not assets:
+        return page_answer(
+            call,
+            Collection(
+                max(0, stop - first), lambda a, b: [_encoded(world, first + at) for at in range(a, b)]
+            ),
+        )
+    stays = (_stay(world, number) for number in range(first, stop))
+    return page_answer(call, of_records([stay for stay in stays if stay["assetId"] in assets]))
+
+
+def _encoded(world: World, number: int) -> bytes:
+    return world.record(_stay, number)
+
+
+def _stay(world: World, number: int) -> dict[str, Any]:
+    entered = number * STAY_EVERY_S
+    left = entered + STAY_S + dice(world.seed, number, "stay")[0] * 60
+    return {
+        "siteId": scattered_uuid(world.seed, number % site_count(world), "site"),
+        "assetId": asset_id(world.seed, number * 7919 % max(1, world.fleet.size)),
+        "enteredAt": moments.written(entered),
+        "leftAt": moments.written(left) if left <= world.data_now else None,
+    }
+
+
+def _moment(call: Call, name: str, default: float) -> float:
+    text = call.query.get(name)
+    try:
+        return default if text is None else moments.read(text)
+    except ValueError as exc:
+        raise violation(name, text or "", "is not an ISO 8601 timestamp") from exc
+
+
+def sites_of_assets(call: Call) -> Response:
+    """Answer the current sites of the ``assetIds`` in the body; a POST that only reads."""
+    asked = call.json().get("assetIds")
+    if not isinstance(asked, list):
+        raise violation("assetIds", str(asked), "must be a list")
+    world = call.world
+    known = ((text, index_of_asset(world.seed, str(text))) for text in asked)
+    found = [(text, index) for text, index in known if index is not None and world.fleet.holds(index)]
+    rows = [
+        {"assetId": text, "siteIds": [scattered_uuid(world.seed, index // SITE_SIZE, "site")]}
+        for text, index in found
+    ]
+    return json_answer({"assets": rows})
+
+
+SITE_ROUTES = [
+    Route("GET", SITES, list_sites, "site.view", BASIC),
+    Route("GET", f"{SITES}/history", history, "site.view", BASIC),
+    Route("GET", f"{SITES}/{{siteId}}", one_site, "site.view", BASIC),
+    Route("POST", "/api/site/v1/assets/sites", sites_of_assets, "site.view", BASIC),
+]
