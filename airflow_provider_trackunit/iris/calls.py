@@ -15,6 +15,9 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
+#: Where IRIS is (developer hub, page "REST introduction").
+BASE_URL: Final = "https://iris.trackunit.com"
+
 # Sent by the client itself; a caller who sets them would break the request or replace the token.
 _RESERVED_HEADERS: Final = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization"}

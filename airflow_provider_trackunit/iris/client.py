@@ -21,7 +21,7 @@ import requests
 import requests.adapters
 
 from airflow_provider_trackunit.iris.answers import check
-from airflow_provider_trackunit.iris.calls import Call, make_call, read_base_url
+from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
 from airflow_provider_trackunit.iris.endpoints import Endpoint, find
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.paging import Cursor, Page
 
 log = logging.getLogger(__name__)
-
-DEFAULT_BASE_URL: Final = "https://iris.trackunit.com"
 
 # A server that is there accepts a connection at once; the whole timeout is for the answer.
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -69,7 +67,7 @@ class IrisClient:
     def __init__(
         self,
         credentials: Credentials,
-        base_url: str = DEFAULT_BASE_URL,
+        base_url: str = BASE_URL,
         *,
         ca_bundle: str | None = None,
         timeout_s: float = 60.0,
@@ -169,11 +167,19 @@ class IrisClient:
         """Return every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""
         return itertools.chain.from_iterable(page.records for page in self.pages(endpoint, **arguments))
 
-    def token(self) -> Token:
-        """Return the current token, or a new one; one request for it however many threads ask.
+    def authenticate(self) -> Token:
+        """Return the current token, or a new one, asked for as often as the retry rules allow.
 
-        :raises IrisTokenError: when it is refused
+        Every call gets its token by itself; this is for whoever wants to know that the credentials work, or what
+        they were granted, before the first call.
+
+        :raises IrisTokenError: when the token endpoint refuses
         """
+        rules = self._rules(self._max_attempts, safe=True)
+        return rules.retrying(self._sleep)(self._token)
+
+    def _token(self) -> Token:
+        """Return the current token, or a new one; one request for it however many threads ask."""
         token = self._tokens.usable()
         if token is not None:
             return token
@@ -239,14 +245,11 @@ class IrisClient:
     def _answer(self, call: Call, row: Endpoint) -> Response:
         """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
         request = build_request(call)
-        rules = RetryRules(
-            max_attempts=row.attempts(self._max_attempts),
-            max_wait_s=self._max_wait_s,
-            safe=row.is_safe(call.method),
-            label=request.label,
-            chance=self._chance,
-        )
+        rules = self._rules(row.attempts(self._max_attempts), safe=row.is_safe(call.method))
         return rules.retrying(self._sleep)(self._attempt, call, row, request)
+
+    def _rules(self, max_attempts: int, *, safe: bool) -> RetryRules:
+        return RetryRules(max_attempts, self._max_wait_s, safe=safe, chance=self._chance)
 
     def _attempt(self, call: Call, row: Endpoint, request: Request) -> Response:
         token, sent, response = self._send_with_token(call, row, request)
@@ -264,7 +267,7 @@ class IrisClient:
         self, call: Call, row: Endpoint, request: Request
     ) -> tuple[Token, Request, Response]:
         self._wait_turn(call, row, request)
-        token = self.token()
+        token = self._token()
         request = request.with_token(token.value)
         return token, request, self._send(request)
 

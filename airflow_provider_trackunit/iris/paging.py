@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
+from airflow_provider_trackunit.iris.errors import (
+    IrisConfigurationError,
+    IrisPaginationError,
+    IrisUnexpectedResponseError,
+)
 from airflow_provider_trackunit.iris.wire import BROKEN_JSON, broken_json
 
 if TYPE_CHECKING:
@@ -54,7 +58,19 @@ class Page:
     @property
     def records(self) -> list[Any]:
         """The records, decoded now."""
-        return [msgspec.json.decode(record) for record in self.raw_records]
+        return [_decode_value(record) for record in self.raw_records]
+
+    @property
+    def document(self) -> Any:
+        """The whole answer, decoded now; None when it has no body."""
+        return _decode_value(self.body) if self.body else None
+
+
+def _decode_value(raw: bytes | msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except BROKEN_JSON as error:
+        raise IrisUnexpectedResponseError(f"A record that came is not valid JSON ({error})") from None
 
 
 class Paginator(Protocol):
@@ -258,7 +274,7 @@ class After:
             )
         return Page(raw_records=records, next=None if after is None else {"after": after}, body=body)
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:  # noqa: ARG002 (the protocol of all paginators)
+    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
 
@@ -273,19 +289,19 @@ class Unpaged:
 
     record_key: str | None = None
 
-    def start(self, call: Call) -> Cursor:  # noqa: ARG002 (the protocol of all paginators)
+    def start(self, call: Call) -> Cursor:
         """Return the only cursor there is."""
         return {}
 
-    def apply(self, call: Call, cursor: Cursor) -> Call:  # noqa: ARG002 (as above)
+    def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call as it is."""
         return call
 
-    def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:  # noqa: ARG002 (as above)
+    def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the answer as the only page."""
         return Page(raw_records=self._records(call, body), next=None, paginated=False, body=body)
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:  # noqa: ARG002 (the protocol of all paginators)
+    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
 

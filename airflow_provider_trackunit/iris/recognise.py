@@ -38,7 +38,7 @@ class Recognise:
     walk can be taken up again without asking for the first page.
     """
 
-    def start(self, call: Call) -> Cursor:  # noqa: ARG002 (the protocol of all paginators)
+    def start(self, call: Call) -> Cursor:
         """Return the empty cursor: nothing is known yet."""
         return {}
 

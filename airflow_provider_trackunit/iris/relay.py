@@ -81,7 +81,7 @@ class Relay:
             body=body,
         )
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:  # noqa: ARG002 (the protocol of all paginators)
+    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
 

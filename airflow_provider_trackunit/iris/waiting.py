@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import tenacity
 
-from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError, IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -136,14 +136,12 @@ class RetryRules:
     :param max_attempts: how often it is sent at the most, the first time included
     :param max_wait_s: a longer wait is not slept; the error goes to the caller with its ``retry_after``
     :param safe: whether sending twice does no harm when the first one was processed after all
-    :param label: how log lines name the request
     :param chance: gives the jitter, from 0 to 1
     """
 
     max_attempts: int
     max_wait_s: float
     safe: bool
-    label: str = ""
     chance: Callable[[], float] = field(default=random.random, repr=False)
 
     def may_repeat(self, error: BaseException | None) -> bool:
@@ -179,13 +177,12 @@ class RetryRules:
 
     def _announce(self, state: tenacity.RetryCallState) -> None:
         error = _error_of(state)
-        reason = str(error) if not isinstance(error, IrisNoAnswerError) else f"no answer ({error})"
         log.warning(
             "Attempt %d of %d failed, next in %.1f s: %s",
             state.attempt_number,
             self.max_attempts,
             state.upcoming_sleep,
-            reason,
+            error,
         )
 
 

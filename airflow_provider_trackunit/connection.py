@@ -1,0 +1,160 @@
+"""The connection form, and what a filled-in connection means.
+
+One table of fields serves every Airflow version: newer ones read it from ``get_provider_info``, older ones
+through two class methods of the hook. :func:`read_connection` is the other direction: from the stored
+connection to the settings of a client. Imports no Airflow, so it can be read before Airflow is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_trackunit.iris.calls import BASE_URL
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.tokens import Credentials
+
+CONN_TYPE: Final = "trackunit"
+HOOK_NAME: Final = "Trackunit IRIS"
+DEFAULT_CONN_ID: Final = "trackunit_default"
+
+HIDDEN_FIELDS: Final = ("schema", "port")
+RELABELING: Final = {"login": "API username", "password": "API password", "host": "Base URL"}
+PLACEHOLDERS: Final = {
+    "host": BASE_URL,
+    "login": "API user; empty for an API key",
+    "password": "shown once, when the API user is created; empty for an API key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """A field of the form beyond those that every connection has; stored in the connection's extra."""
+
+    label: str
+    description: str
+    secret: bool = False
+
+
+#: By the name each has in the extra. No name holds a word like "token": Airflow would mask its value.
+FORM_FIELDS: Final = {
+    "client_id": FormField("Client ID", "Of the API user or API key (Manager, Administration, API Access)"),
+    "client_secret": FormField("Client secret", "Of the API user or API key", secret=True),
+    "auth_url": FormField(
+        "Auth URL", "Empty for https://auth.trackunit.com/token, or …/token/v2 when API username is empty"
+    ),
+    "scope": FormField("Scope", "Empty for api; for an API key the scopes it was given, separated by blanks"),
+    "ca_bundle": FormField("CA bundle", "Path of a PEM file on the workers, for networks that inspect TLS"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What a client needs from a connection."""
+
+    credentials: Credentials
+    base_url: str
+    ca_bundle: str | None
+
+
+def read_connection(connection: Any) -> ConnectionSettings:
+    """Return the settings that an Airflow connection holds.
+
+    The extra is parsed here, because Airflow's own ``extra_dejson`` talks to the supervisor, which must not
+    happen inside an event loop.
+
+    :param connection: an Airflow connection (``host``, ``port``, ``login``, ``password``, ``extra``)
+    :raises IrisConfigurationError: when a field is missing, malformed or contradictory; the text names it
+    """
+    from airflow_provider_trackunit.iris.tokens import Credentials
+
+    extra = _read_extra(connection.extra)
+    host = (connection.host or "").strip() or BASE_URL
+    if connection.port and not _has_port(host):
+        host = f"{host.rstrip('/')}:{connection.port}"
+    return ConnectionSettings(
+        credentials=Credentials(
+            client_id=_text(extra, "client_id"),
+            client_secret=_text(extra, "client_secret"),
+            username=(connection.login or "").strip(),
+            password=connection.password or "",
+            scope=_text(extra, "scope"),
+            auth_url=_text(extra, "auth_url"),
+        ),
+        base_url=host,
+        ca_bundle=_text(extra, "ca_bundle") or None,
+    )
+
+
+def _read_extra(text: str | None) -> dict[str, Any]:
+    if not text or not text.strip():
+        return {}
+    try:
+        extra = json.loads(text)
+    except (ValueError, RecursionError):
+        raise IrisConfigurationError("Extra of the connection is not valid JSON") from None
+    if not isinstance(extra, dict):
+        raise IrisConfigurationError("Extra of the connection must be a JSON object")
+    return extra
+
+
+def _text(extra: dict[str, Any], name: str) -> str:
+    value = extra.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise IrisConfigurationError(f"{FORM_FIELDS[name].label} (extra {name!r}) must be text")
+    return str(value).strip()
+
+
+def _has_port(host: str) -> bool:
+    return host.rpartition("://")[2].rstrip("/").rpartition(":")[2].isdigit()
+
+
+def metadata() -> dict[str, Any]:
+    """Return the form the way ``get_provider_info`` gives it to Airflow 3.2 and later."""
+    return {
+        "ui-field-behaviour": {
+            "hidden-fields": list(HIDDEN_FIELDS),
+            "relabeling": dict(RELABELING),
+            "placeholders": dict(PLACEHOLDERS),
+        },
+        "conn-fields": {
+            name: {
+                "label": field.label,
+                "description": field.description,
+                "schema": {"type": ["string", "null"], **({"format": "password"} if field.secret else {})},
+            }
+            for name, field in FORM_FIELDS.items()
+        },
+    }
+
+
+def field_behaviour() -> dict[str, Any]:
+    """Return the form's changed standard fields the way the hook gives them to Airflow before 3.2."""
+    return {
+        "hidden_fields": list(HIDDEN_FIELDS),
+        "relabeling": dict(RELABELING),
+        "placeholders": dict(PLACEHOLDERS),
+    }
+
+
+def form_widgets() -> dict[str, Any]:
+    """Return the form's own fields the way the hook gives them to Airflow before 3.2.
+
+    :raises ImportError: where Airflow has no Flask form libraries; Airflow catches it
+    """
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from flask_babel import lazy_gettext
+    from wtforms import PasswordField, StringField
+
+    kinds = {True: (PasswordField, BS3PasswordFieldWidget), False: (StringField, BS3TextFieldWidget)}
+    return {
+        name: kinds[field.secret][0](
+            lazy_gettext(field.label), description=field.description, widget=kinds[field.secret][1]()
+        )
+        for name, field in FORM_FIELDS.items()
+    }

@@ -1,0 +1,160 @@
+"""An answer of IRIS becomes an XCom."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_trackunit._compat import (
+    AirflowException,
+    AirflowFailException,
+    BaseOperator,
+    retry_policy_argument,
+)
+from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.retry import IrisRetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from airflow_provider_trackunit._compat import Context, RetryPolicy
+
+#: The arguments that make up a request, templated wherever they are taken.
+REQUEST_FIELDS = ("endpoint", "method", "path_params", "query_params", "json", "headers", "trackunit_conn_id")
+
+
+@contextmanager
+def permanent_errors_fail() -> Iterator[None]:
+    """End the task for good on an error of IRIS that no retry can mend; let every other error through."""
+    try:
+        yield
+    except IrisError as error:
+        if error.transient:
+            raise
+        raise AirflowFailException(str(error)) from error
+
+
+class IrisApiOperator(BaseOperator):
+    """Calls an endpoint of Trackunit IRIS and returns what it answers.
+
+    A collection comes back whole, as a list of records; any other endpoint as its decoded body (None for 204).
+    Meant for what fits into an XCom; for whole fleets there is the transfer to object storage.
+
+    An error that no retry can mend (a wrong secret, a missing right, a rejected argument) fails the task at
+    once, whatever its ``retries``.
+
+    :param endpoint: a path, with or without placeholders, such as ``/api/asset/v1/assets/{assetId}``; a full URL
+        is accepted on the connection's own origin (templated)
+    :param method: the HTTP method (templated)
+    :param path_params: a value for each placeholder; percent-encoded (templated)
+    :param query_params: the query; None values are left out, lists repeat their name (templated)
+    :param json: the body; a string that ends in ``.graphql`` is read from that file (templated)
+    :param headers: extra headers (templated)
+    :param paginate: whether to read all pages of a collection; False gives the one answer, decoded
+    :param max_records: a collection with more records fails the task, because it would not fit into an XCom;
+        None for no limit
+    :param response_check: called with the data, and with any context variable that it names; a result that is
+        false fails the try
+    :param response_filter: called likewise; what it returns is the result of the task
+    :param trackunit_conn_id: the connection (templated)
+    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
+    """
+
+    template_fields: Sequence[str] = REQUEST_FIELDS
+    template_ext: Sequence[str] = (".graphql",)
+    template_fields_renderers = {  # noqa: RUF012 (declared so by BaseOperator)
+        "path_params": "json",
+        "query_params": "json",
+        "json": "json",
+        "headers": "json",
+    }
+    ui_color = "#f7e7c6"
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        method: str = "GET",
+        path_params: Mapping[str, Any] | None = None,
+        query_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        paginate: bool = True,
+        max_records: int | None = 10_000,
+        response_check: Callable[..., bool] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        trackunit_conn_id: str = IrisHook.default_conn_name,
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
+        self.endpoint = endpoint
+        self.method = method
+        self.path_params = path_params
+        self.query_params = query_params
+        self.json = json
+        self.headers = headers
+        self.paginate = paginate
+        self.max_records = max_records
+        self.response_check = response_check
+        self.response_filter = response_filter
+        self.trackunit_conn_id = trackunit_conn_id
+
+    @cached_property
+    def hook(self) -> IrisHook:
+        """The hook of this task."""
+        return IrisHook(self.trackunit_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Return the records or the body, checked and filtered.
+
+        :raises AirflowFailException: for an error that no retry can mend
+        :raises IrisError: for one that a retry can
+        """
+        with permanent_errors_fail():
+            data = self._read()
+        if self.response_check is not None and not call_with_context(self.response_check, data, context):
+            raise AirflowException(f"{self.method} {self.endpoint}: response_check returned a false value")
+        if self.response_filter is not None:
+            return call_with_context(self.response_filter, data, context)
+        return data
+
+    def _read(self) -> Any:
+        request = {
+            "method": self.method,
+            "path_params": self.path_params,
+            "query_params": self.query_params,
+            "json": self.json,
+            "headers": self.headers,
+        }
+        if not self.paginate:
+            return self.hook.run(self.endpoint, **request)
+        records: list[Any] = []
+        for number, page in enumerate(self.hook.pages(self.endpoint, **request), start=1):
+            if not page.paginated:
+                return page.document
+            self._refuse_too_many(max(len(records) + len(page.raw_records), page.announced or 0))
+            records += page.records
+            self.log.debug("Page %d: %d records so far", number, len(records))
+        self.log.info("Read %d records from %s", len(records), self.endpoint)
+        return records
+
+    def _refuse_too_many(self, count: int) -> None:
+        if self.max_records is not None and count > self.max_records:
+            raise AirflowFailException(
+                f"{self.endpoint} has {count} records or more, max_records is {self.max_records}. Use "
+                "IrisToObjectStorageOperator for large collections, ask for fewer with query_params, or raise max_records"
+            )
+
+
+def call_with_context(function: Callable[..., Any], data: Any, context: Context) -> Any:
+    """Return what a user's callable makes of the data, given the context variables that it names."""
+    parameters = inspect.signature(function).parameters.values()
+    variables = dict(context)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        named = {p.name for p in list(parameters)[1:] if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}}
+        variables = {name: value for name, value in variables.items() if name in named}
+    return function(data, **variables)
