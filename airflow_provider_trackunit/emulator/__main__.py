@@ -28,7 +28,7 @@ def banner(url: str, credentials: dict[str, str], assets: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def run() -> None:
     """Run until a signal ends it."""
     require_server_libraries()
     import msgspec
@@ -44,9 +44,10 @@ def main() -> None:
     credentials = msgspec.to_builtins(world.credentials) | {"api_key_scopes": world.settings.api_key_scopes}
     sys.stdout.write(banner(url, credentials, options.assets))
     sys.stdout.flush()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(server_for(world).serve(sockets=[listener]))
+    asyncio.run(server_for(world).serve(sockets=[listener]))
 
 
 if __name__ == "__main__":
-    main()
+    # Ctrl-C is the way to stop it, so it is no error, however early it comes.
+    with contextlib.suppress(KeyboardInterrupt):
+        run()

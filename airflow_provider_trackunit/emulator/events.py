@@ -20,6 +20,8 @@ from airflow_provider_trackunit.emulator.world import World
 
 EVENT_LOG = "/public/api/eventlog/v3/asset-event"
 ACTIVE_FOR_S = 7 * DAY_S
+# Numbers no invented event reaches in this century.
+FIRST_ADDED = 10**9
 TYPES = ("MACHINE_FAULT", "ALERT", "SERVICE_MANAGEMENT", "INSPECTION", "DAMAGE_REPORT", "PRE_CHECK")
 CRITICALITIES = ("CRITICAL", "LOW", "LOW", "NONE")
 # Which member of an event each filter of the body looks at. A group or a customer of an event is
@@ -29,9 +31,14 @@ KNOWN = {*FILTERS, "groupIds", "siteIds", "customerIds"}
 
 
 def event(world: World, number: int) -> dict[str, Any]:
-    """Return event ``number`` of the account; its detail object depends on the type."""
+    """Return event ``number`` of the account, one every few minutes."""
+    return _event(world, number, number * world.settings.event_step_s)
+
+
+def _event(world: World, number: int, at: float) -> dict[str, Any]:
+    """Return an event that began at ``at``; its detail object depends on the type."""
     bits = dice(world.seed, number, "event")
-    moment = moments.written(number * world.settings.event_step_s)
+    moment = moments.written(at)
     kind, open_now = TYPES[bits[0] % len(TYPES)], bits[2] % 8 == 0
     return {
         "id": scattered_uuid(world.seed, number, "event"),
@@ -41,7 +48,7 @@ def event(world: World, number: int) -> dict[str, Any]:
         "criticality": CRITICALITIES[bits[4] % len(CRITICALITIES)],
         "eventTime": moment,
         "timeOn": moment,
-        "timeOff": None if open_now else moments.written(number * world.settings.event_step_s + 300),
+        "timeOff": None if open_now else moments.written(at + 300),
         "assetEventDomainDetails": _details(kind, bits),
     }
 
@@ -130,11 +137,9 @@ def _moment(wanted: dict[str, Any], name: str) -> float:
 def add_events(world: World, events: list[dict[str, Any]]) -> None:
     """Let events happen now, or as given, in addition to the invented ones."""
     for given in events:
-        number = 10**9 + len(world.added_events)
-        row = event(world, number)
-        moment = given.get("timeOn", moments.written(world.latest_moment()))
-        row |= {"timeOn": moment, "eventTime": moment, "timeOff": None, "status": "OPEN"}
-        world.added_events.append(row | given)
+        at = moments.read(given["timeOn"]) if "timeOn" in given else world.latest_moment()
+        row = _event(world, FIRST_ADDED + len(world.added_events), at)
+        world.added_events.append(row | {"timeOff": None, "status": "OPEN", **given})
 
 
 EVENT_ROUTES = [

@@ -56,10 +56,10 @@ def cost(field: Field) -> int:
     """Return the complexity of a field: what is below a connection counts once per record."""
     if not field.selections:
         return 1
-    below = sum(cost(selection) for selection in field.selections)
-    many = any(selection.name == "edges" for selection in field.selections)
-    first = field.arguments.get("first") or field.arguments.get("last") or DEFAULT_FIRST
-    return below * int(first) if many else below
+    first = int(field.arguments.get("first") or field.arguments.get("last") or DEFAULT_FIRST)
+    return sum(
+        cost(selection) * (first if selection.name == "edges" else 1) for selection in field.selections
+    )
 
 
 def _spend(call: Call, points: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_trackunit.emulator import moments
+
 API_KEY_SCOPES = "api.iso15143.snapshot api.iso15143.timeseries asset.view account.event.view site.view"
 
 
@@ -51,7 +53,6 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     metrics_calls_per_s: int | None = 20
     event_calls_per_30_min: int | None = 2
     alert_calls_per_10_min: int | None = 1000
-    emission_calls_per_10_min: int | None = 1000
     operator_calls_per_min: int | None = 60
     graphql_points_per_10_min: int | None = 500_000
     graphql_points_per_query: int | None = 50_000
@@ -77,6 +78,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
 def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
     """Return the settings with some switches set.
 
-    :raises msgspec.ValidationError: for a switch that does not exist or a value it cannot have.
+    :raises ValueError: for a switch that does not exist or a value it cannot have.
     """
-    return msgspec.convert(msgspec.to_builtins(settings) | switches, Settings)
+    new = msgspec.convert(msgspec.to_builtins(settings) | switches, Settings)
+    moments.read(new.data_now)
+    return new
