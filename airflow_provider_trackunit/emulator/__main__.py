@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import contextlib
+import signal
 import sys
 
 from airflow_provider_trackunit.emulator.handle import FIRST_LINE, require_server_libraries
@@ -28,7 +28,7 @@ def banner(url: str, credentials: dict[str, str], assets: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run() -> None:
+def main() -> None:
     """Run until a signal ends it."""
     require_server_libraries()
     import msgspec
@@ -40,14 +40,16 @@ def run() -> None:
     listener = listening_socket(options.port)
     listener.listen()
     world = World(options.assets, options.seed)
+    server = server_for(world)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        # However early it comes, a signal is the normal end and no traceback.
+        signal.signal(ending, lambda _number, _frame: setattr(server, "should_exit", True))
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     credentials = msgspec.to_builtins(world.credentials) | {"api_key_scopes": world.settings.api_key_scopes}
     sys.stdout.write(banner(url, credentials, options.assets))
     sys.stdout.flush()
-    asyncio.run(server_for(world).serve(sockets=[listener]))
+    asyncio.run(server.serve(sockets=[listener]))
 
 
 if __name__ == "__main__":
-    # Ctrl-C is the way to stop it, so it is no error, however early it comes.
-    with contextlib.suppress(KeyboardInterrupt):
-        run()
+    main()

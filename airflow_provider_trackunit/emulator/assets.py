@@ -50,12 +50,11 @@ def asset(world: World, index: int, version: str) -> dict[str, Any]:
         "permissions": {"edit": bits[21] % 2 == 0},
         "telematicsDevices": _devices(seed, index),
     }
-    return record | _unlisted(seed, index) | world.asset_edits.get(index, {})
+    return record | _unlisted(seed, index, bits.hex()) | world.asset_edits.get(index, {})
 
 
-def _unlisted(seed: int, index: int) -> dict[str, Any]:
+def _unlisted(seed: int, index: int, bits: str) -> dict[str, Any]:
     """Return members no page documents: additive changes arrive unannounced (developer hub: versioning)."""
-    bits = identity.dice(seed, index, "unlisted").hex()
     return {
         "image": {"url": f"https://images.emulator.invalid/{bits}/{index}.jpg", "source": "CATALOGUE"},
         "siteIds": [identity.scattered_uuid(seed, index // SITE_SIZE, "site")],

@@ -43,9 +43,11 @@ def dice(seed: int, index: int, what: str = "asset") -> bytes:
     return blake2b(f"{what}:{seed}:{index}".encode(), digest_size=32).digest()
 
 
+@lru_cache(maxsize=16_384)
 def scattered_uuid(seed: int, index: int, what: str) -> str:
     """Return a UUID that looks random and carries ``index`` in its last twelve hex digits."""
-    return str(UUID(hex="f" + dice(seed, index, what).hex()[:19] + f"{index:012x}"))
+    text = dice(seed, index, what).hex()
+    return f"f{text[:7]}-{text[7:11]}-{text[11:15]}-{text[15:19]}-{index:012x}"
 
 
 def index_in_uuid(text: str) -> int | None:
@@ -83,6 +85,7 @@ def index_of_asset(seed: int, text: str) -> int | None:
     return index if index >= 0 and asset_id(seed, index) == plain else None
 
 
+@lru_cache(maxsize=16_384)
 def brand_and_model(seed: int, index: int) -> tuple[str, str]:
     """Return what the machine is."""
     bits = dice(seed, index)

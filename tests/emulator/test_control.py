@@ -145,7 +145,7 @@ def test_the_command_prints_where_it_is_and_ends_on_a_signal(ending: signal.Sign
         child.send_signal(ending)
         rest, complaints = child.stdout.read(), child.stderr.read()
     assert "api_key_client_id: emulator-key" in rest
-    assert complaints == ""
+    assert (complaints, child.returncode) == ("", 0)
 
 
 def test_the_package_and_the_plugin_import_no_server_library() -> None:
