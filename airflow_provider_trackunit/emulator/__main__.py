@@ -5,7 +5,7 @@ import asyncio
 import signal
 import sys
 
-from airflow_provider_trackunit.emulator.handle import FIRST_LINE, require_server_libraries
+from airflow_provider_trackunit.emulator.launch import FIRST_LINE, require_server_libraries
 
 
 def arguments() -> argparse.Namespace:

@@ -28,6 +28,7 @@ from airflow_provider_trackunit.emulator.sites import site_count
 from airflow_provider_trackunit.emulator.world import World
 
 WINDOW_S = 600.0
+UNLIMITED_POINTS = 10**9
 
 
 class QueryError(Exception):
@@ -77,8 +78,8 @@ def _spend(call: Call, points: int) -> dict[str, Any]:
         if spent + points > total:
             raise QueryError("Rate limit exceeded", "RATE_LIMITED", cost=points, resetIn=reset_ms)
         world.graphql_spent[call.user] = (since, spent + points)
-    remaining = max(0, (total or 0) - spent - points)
-    return {"cost": points, "remaining": remaining, "resetIn": reset_ms}
+    left = UNLIMITED_POINTS if total is None else max(0, total - spent - points)
+    return {"cost": points, "remaining": left, "resetIn": reset_ms}
 
 
 def _root(call: Call, field: Field, budget: dict[str, Any]) -> Any:

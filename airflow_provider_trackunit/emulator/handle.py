@@ -1,16 +1,15 @@
 """The handle with which tests and demos drive an emulator. Standard library only."""
 
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from airflow_provider_trackunit.emulator.launch import ServerProcess, require_server_libraries
+
 CONNECTION_ENV = "AIRFLOW_CONN_TRACKUNIT_DEFAULT"
-FIRST_LINE = "IRIS emulator on "
 TIMEOUT_S = 30.0
 # A proxy of the environment has no business between a test and its own loopback server.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -65,7 +64,7 @@ class IrisEmulator:
         """
         require_server_libraries()
         if process:
-            child = _ServerProcess(assets, seed, port)
+            child = ServerProcess(assets, seed, port)
             return cls(child.url, child)
         from airflow_provider_trackunit.emulator.server import LOOPBACK, ServerThread
 
@@ -173,45 +172,6 @@ class IrisEmulator:
 
     def _post(self, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return _asked(f"{self.url}/_emulator/{name}", json.dumps(body or {}).encode())
-
-
-class _ServerProcess:
-    """The emulator as a child process, ended by its own id."""
-
-    def __init__(self, assets: int, seed: int, port: int) -> None:
-        command = [sys.executable, "-m", "airflow_provider_trackunit.emulator"]
-        command += ["--assets", str(assets), "--seed", str(seed), "--port", str(port)]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
-        line = self._child.stdout.readline() if self._child.stdout else ""
-        if not line.startswith(FIRST_LINE):
-            self.stop()
-            raise RuntimeError(f"the emulator did not start; it said: {line!r}")
-        self.url = line.removeprefix(FIRST_LINE).strip()
-
-    def stop(self) -> None:
-        """End the process and wait for it."""
-        self._child.terminate()
-        try:
-            self._child.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-        if self._child.stdout:
-            self._child.stdout.close()
-
-
-def require_server_libraries() -> None:
-    """Say what to install if starlette or uvicorn is missing.
-
-    :raises ImportError: if so.
-    """
-    try:
-        import starlette  # noqa: F401 - only whether it is there
-        import uvicorn  # noqa: F401 - as above
-    except ImportError as exc:
-        raise ImportError(
-            "The IRIS emulator needs starlette and uvicorn: install airflow-provider-trackunit[emulator]"
-        ) from exc
 
 
 def _fields(url: str, extra: dict[str, str]) -> dict[str, Any]:

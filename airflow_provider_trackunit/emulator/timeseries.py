@@ -5,19 +5,26 @@ strings. An instant query looks back five minutes, which is too little for spars
 answers an empty result, as the vendor does. Selectors only, and ``last_over_time`` around one.
 """
 
-import re
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import RefusedError, json_answer
+from airflow_provider_trackunit.emulator.answers import json_answer
 from airflow_provider_trackunit.emulator.assets import index_of
 from airflow_provider_trackunit.emulator.identity import asset_id
 from airflow_provider_trackunit.emulator.pacing import METRICS, PROMETHEUS
+from airflow_provider_trackunit.emulator.promql import (
+    METRIC_SOURCES,
+    bad_data,
+    duration,
+    labels_of,
+    moment,
+    required,
+    selector,
+)
 from airflow_provider_trackunit.emulator.readings import DAY_S, offset_s, value
 from airflow_provider_trackunit.emulator.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
@@ -25,67 +32,11 @@ from airflow_provider_trackunit.emulator.world import World
 ASSET = "/api/time-series/v1/assets/{assetId}"
 LOOK_BACK_S = 300.0
 MOST_POINTS = 11_000
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
-# Series name: the AEMP datapoint it is measured from, its member, extra labels.
-METRIC_SOURCES: dict[str, tuple[str, str, dict[str, str]]] = {
-    "machine_insight_cumulative_operating_hours": ("CumulativeOperatingHours", "Hour", {}),
-    "machine_insight_engine_total_idle_hours": ("CumulativeIdleHours", "Hour", {}),
-    "machine_insight_total_vehicle_distance": ("Distance", "Odometer", {}),
-    "advanced_sensor_run_1": (
-        "CumulativeMovingHours",
-        "Hour",
-        {"sensor_id": "run_1", "unit_of_measurement": "h"},
-    ),
-}
-_SELECTOR = re.compile(
-    r"\s*(?P<name>[A-Za-z_:](?:\w|:|\\.)*)?\s*(?P<labels>\{[^}]*\})?\s*(?:\[(?P<range>\d+)(?P<unit>[smhdw])\])?\s*"
-)
-_LABEL = re.compile(r'\s*([A-Za-z_]\w*)\s*=\s*"([^"]*)"\s*')
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """What a query selects: series names, and how far back, if it says so."""
-
-    names: list[str]
-    range_s: float | None
 
 
 def fields(call: Call) -> dict[str, str]:
     """Return the arguments of a Prometheus call, from the query or from a form body."""
     return dict(call.query) | dict(parse_qsl(call.body.decode()))
-
-
-def bad_data(message: str) -> RefusedError:
-    """Return the exception that answers 400 the Prometheus way."""
-    return RefusedError(json_answer({"status": "error", "errorType": "bad_data", "error": message}, 400))
-
-
-def selector(query: str) -> Selector:
-    """Return what a query selects.
-
-    :raises RefusedError: for anything beyond a selector.
-    """
-    inner = re.fullmatch(r"\s*last_over_time\((.*)\)\s*", query)
-    found = _SELECTOR.fullmatch(inner[1] if inner else query)
-    if found is None or not (found["name"] or found["labels"]):
-        raise bad_data(f"cannot parse the query '{query}'")
-    wanted = dict(_LABEL.findall(found["labels"] or ""))
-    # One asset per call: naming it again in the query selects nothing further.
-    wanted.pop("asset_id", None)
-    if found["name"]:
-        wanted["__name__"] = re.sub(r"\\(.)", r"\1", found["name"])
-    names = [name for name in METRIC_SOURCES if _agrees(labels_of(name), wanted)]
-    return Selector(names, float(found["range"]) * UNITS_S[found["unit"]] if found["range"] else None)
-
-
-def _agrees(labels: dict[str, str], wanted: dict[str, str]) -> bool:
-    return all(labels.get(name) == text for name, text in wanted.items())
-
-
-def labels_of(name: str) -> dict[str, str]:
-    """Return the labels of a series, without the asset."""
-    return {"__name__": name, "version": "1", **METRIC_SOURCES[name][2]}
 
 
 def samples(world: World, index: int, name: str, period: tuple[float, float]) -> list[tuple[int, float]]:
@@ -104,8 +55,8 @@ def samples(world: World, index: int, name: str, period: tuple[float, float]) ->
 def instant(call: Call) -> Response:
     """Answer ``query``: a vector, or the matrix of samples if the query names a range."""
     index, asked = index_of(call), fields(call)
-    wanted = selector(_required(asked, "query"))
-    at = _time(asked["time"]) if "time" in asked else time.time()
+    wanted = selector(required(asked, "query"))
+    at = moment(asked["time"]) if "time" in asked else time.time()
     rolled_up = asked["query"].lstrip().startswith("last_over_time")
     start = at - (wanted.range_s or LOOK_BACK_S)
     found = {name: samples(call.world, index, name, (start, at)) for name in wanted.names}
@@ -122,9 +73,9 @@ def instant(call: Call) -> Response:
 def over_range(call: Call) -> Response:
     """Answer ``query_range``: at each step, the last sample not older than a step."""
     index, asked = index_of(call), fields(call)
-    wanted = selector(_required(asked, "query"))
-    start, end = _time(_required(asked, "start")), _time(_required(asked, "end"))
-    step = _duration(asked.get("step", "5m"))
+    wanted = selector(required(asked, "query"))
+    start, end = moment(required(asked, "start")), moment(required(asked, "end"))
+    step = duration(asked.get("step", "5m"))
     if (end - start) / step > MOST_POINTS:
         raise bad_data("exceeded maximum resolution of 11,000 points per timeseries")
     back = max(LOOK_BACK_S, step, wanted.range_s or 0.0)
@@ -138,11 +89,11 @@ def over_range(call: Call) -> Response:
 
 def _stepped(values: list[tuple[int, float]], steps: list[float], back: float) -> list[tuple[int, float]]:
     rows, at = [], -1
-    for moment in steps:
-        while at + 1 < len(values) and values[at + 1][0] <= moment:
+    for step_at in steps:
+        while at + 1 < len(values) and values[at + 1][0] <= step_at:
             at += 1
-        if at >= 0 and values[at][0] > moment - back:
-            rows.append((int(moment), values[at][1]))
+        if at >= 0 and values[at][0] > step_at - back:
+            rows.append((int(step_at), values[at][1]))
     return rows
 
 
@@ -191,34 +142,14 @@ def label_values(call: Call) -> Response:
 def metrics(call: Call) -> Response:
     """Answer raw samples, a day unless ``start`` and ``end`` say otherwise; their shape is not published."""
     index, asked = index_of(call), fields(call)
-    end = _time(asked["end"]) if "end" in asked else call.world.data_now
-    start = _time(asked["start"]) if "start" in asked else end - DAY_S
+    end = moment(asked["end"]) if "end" in asked else call.world.data_now
+    start = moment(asked["start"]) if "start" in asked else end - DAY_S
     rows = [
         {"name": name, "timestamp": moments.written(at), "value": number}
         for name in METRIC_SOURCES
         for at, number in samples(call.world, index, name, (start, end))
     ]
     return json_answer({"metrics": rows})
-
-
-def _required(asked: dict[str, str], name: str) -> str:
-    if name not in asked:
-        raise bad_data(f"missing the parameter '{name}'")
-    return asked[name]
-
-
-def _time(text: str) -> float:
-    try:
-        return float(text) if re.fullmatch(r"[\d.]+", text) else moments.read(text)
-    except ValueError as exc:
-        raise bad_data(f"cannot parse the time '{text}'") from exc
-
-
-def _duration(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
-    if found is None or not float(found[1]):
-        raise bad_data(f"cannot parse the duration '{text}'")
-    return float(found[1]) * UNITS_S[found[2] or "s"]
 
 
 PROMETHEUS_API = f"{ASSET}/prometheus/api/v1"

@@ -17,7 +17,7 @@ from airflow_provider_trackunit.emulator.limits import Windows
 from airflow_provider_trackunit.emulator.settings import Settings
 from airflow_provider_trackunit.emulator.tokens import Credentials, Tokens
 
-# About 50 MB of encoded records: a fleet that a benchmark walks again and again stays encoded.
+# Up to twice as many stay encoded, about 70 MB: a fleet that a benchmark walks again and again.
 CACHED_RECORDS = 50_000
 
 
@@ -44,6 +44,7 @@ class World:
         self.added_events: list[dict[str, Any]] = []
         self.graphql_spent: dict[str, tuple[float, int]] = {}
         self._records: dict[tuple[object, ...], bytes] = {}
+        self._older_records: dict[tuple[object, ...], bytes] = {}
 
     @property
     def data_now(self) -> float:
@@ -59,12 +60,14 @@ class World:
         key = (build, *of)
         found = self._records.get(key)
         if found is None:
-            found = encoded(build(self, *of))
+            found = self._older_records.get(key) or encoded(build(self, *of))
             if len(self._records) >= CACHED_RECORDS:
-                self._records.pop(next(iter(self._records)))
+                # Forgetting half at once costs nothing per record, unlike the oldest one by one.
+                self._records, self._older_records = {}, self._records
             self._records[key] = found
         return found
 
     def forget_records(self) -> None:
         """Drop what was encoded, because something it was made from has changed."""
         self._records.clear()
+        self._older_records.clear()

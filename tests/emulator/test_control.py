@@ -13,7 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
+from airflow_provider_trackunit.emulator.assets import asset
 from airflow_provider_trackunit.emulator.fleet import ON_AEMP, Fleet
+from airflow_provider_trackunit.emulator.world import World
 from tests.emulator.conftest import ASSETS, FLEET, Api
 
 
@@ -164,3 +166,48 @@ def test_positions_skip_hidden_assets(hidden: set[int]) -> None:
     assert fleet.count(ON_AEMP) == len(visible)
     for start in range(len(visible) + 2):
         assert fleet.indexes(start, start + 4, ON_AEMP) == visible[start : start + 4]
+
+
+def test_the_server_shares_no_code_with_the_client() -> None:
+    code = (
+        "import sys, airflow_provider_trackunit.emulator.server\n"
+        "print([name for name in sys.modules if name.startswith('airflow_provider_trackunit.iris') or name == 'airflow'])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"  # noqa: S603 - our own module
+
+
+def test_a_record_that_was_forgotten_is_built_again_alike() -> None:
+    world = World(10, 1)
+    before = [world.record(asset, index, "v1") for index in range(10)]
+    world.forget_records()
+    assert [world.record(asset, index, "v1") for index in range(10)] == before
+
+
+def test_a_missing_server_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ImportError, match=r"airflow-provider-trackunit\[emulator\]"):
+        IrisEmulator.start()
+
+
+@pytest.mark.parametrize(("counts", "status"), [(False, 200), (True, 429)])
+def test_whether_a_refused_call_uses_up_allowance_can_be_switched(
+    api: Api, counts: bool, status: int
+) -> None:
+    api.iris.settings(aemp_pool_calls=0, refused_calls_count=counts)
+    api.ask(f"{FLEET}/1")
+    api.iris.advance(600)
+    assert api.ask(f"{FLEET}/1").status_code == 429
+    api.iris.advance(600)
+    assert api.ask(f"{FLEET}/1").status_code == status
+
+
+def test_limits_can_be_off(api: Api) -> None:
+    api.iris.settings(limits_on=False, aemp_pool_calls=0)
+    assert [api.ask(f"{FLEET}/1").status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_everything_can_be_compressed(api: Api) -> None:
+    api.iris.settings(gzip="all")
+    response = api.ask(ASSETS, headers={"Accept-Encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.json()["totalElements"] == 250
