@@ -50,7 +50,10 @@ def selector(query: str) -> Selector:
     found = _SELECTOR.fullmatch(inner[1] if inner else query)
     if found is None or not (found["name"] or found["labels"]):
         raise bad_data(f"cannot parse the query '{query}'")
-    wanted = dict(_LABEL.findall(found["labels"] or ""))
+    labels = (found["labels"] or "").strip("{}")
+    if _LABEL.sub("", labels).strip(", "):
+        raise bad_data(f"only equality of labels is understood, not '{labels}'")
+    wanted = dict(_LABEL.findall(labels))
     # One asset per call: naming it again in the query selects nothing further.
     wanted.pop("asset_id", None)
     if found["name"]:

@@ -13,7 +13,7 @@ from airflow_provider_trackunit.emulator.app import EmulatorApp
 from airflow_provider_trackunit.emulator.world import World
 
 LOOPBACK = "127.0.0.1"
-START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 15.0
 # Enough for a burst of a client that opens all its connections at once.
 BACKLOG = 2048
 
@@ -57,10 +57,7 @@ class ServerThread:
         self._thread = threading.Thread(target=self._run, name="iris-emulator", daemon=True)
 
     def start(self) -> None:
-        """Return once the server accepts connections.
-
-        :raises RuntimeError: if it does not within 15 seconds.
-        """
+        """Return once connections are accepted; the first answer follows when the loop is up."""
         # Connections queue from here on, so nobody has to wait for the loop to come up.
         self._listener.listen(BACKLOG)
         self._thread.start()
@@ -68,7 +65,7 @@ class ServerThread:
     def stop(self) -> None:
         """Stop the server and wait for its thread."""
         self._server.should_exit = True
-        self._thread.join(START_TIMEOUT_S)
+        self._thread.join(STOP_TIMEOUT_S)
         self._listener.close()
 
     def _run(self) -> None:

@@ -52,7 +52,10 @@ def test_a_sensor_is_selected_by_its_label(api: Api, base: str) -> None:
     assert [row["metric"]["__name__"] for row in answer["data"]["result"]] == ["advanced_sensor_run_1"]
 
 
-@pytest.mark.parametrize("fields", [{}, {"query": "sum by ("}, {"query": HOURS, "time": "yesterday"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"query": "sum by ("}, {"query": '{sensor_id=~"run.*"}'}, {"query": HOURS, "time": "yesterday"}],
+)
 def test_a_bad_query_is_an_error_the_prometheus_way(api: Api, base: str, fields: dict[str, str]) -> None:
     response = api.ask(f"{base}/prometheus/api/v1/query", params=fields)
     assert (response.status_code, response.json()["errorType"]) == (400, "bad_data")
