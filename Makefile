@@ -1,0 +1,35 @@
+# Everything a developer types. Needs make and Python 3.11 or newer; all else is installed into .envs/.
+#
+# AIRFLOW chooses the Airflow: 2.11, 3.0, 3.1, 3.2 or 3.3 (default).
+# PYTHON  chooses the interpreter that makes the environments.
+
+AIRFLOW ?= 3.3
+PYTHON ?= python3
+
+# The environment's Python, made ready first.
+READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test lint bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2) runs the tests on another Airflow."
+
+demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
+	@$(READY) -m scripts.demo
+
+ui: ## Start Airflow with its web interface, the examples and the emulator, until Ctrl-C
+	@$(READY) -m scripts.ui
+
+test: ## Check format, lint, types and run all tests
+	@$(READY) -m scripts.check
+
+lint: ## Check format, lint and types only
+	@$(READY) -m scripts.check --only static
+
+bench: ## Measure what importing the operators costs a DAG file
+	@$(READY) -m benchmarks.import_time
+
+clean: ## Remove the environments, scratch files and caches
+	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist

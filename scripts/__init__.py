@@ -1,0 +1,1 @@
+"""What the Makefile runs: environments, checks, the demo and the web interface."""

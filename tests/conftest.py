@@ -1,0 +1,37 @@
+"""Every test session has an Airflow home of its own, which is gone afterwards.
+
+The settings are made here, before anything imports Airflow, because Airflow reads them while it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+_AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+
+for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": str(_AIRFLOW_HOME),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(_AIRFLOW_HOME / "dags"),
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+    # A warning of Airflow 2.11 about itself, given on every import of a trigger.
+    "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",
+    # A proxy of the machine has no business between a test and its own loopback server.
+    "NO_PROXY": "127.0.0.1,localhost",
+    "no_proxy": "127.0.0.1,localhost",
+}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the Airflow home."""
+    shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
