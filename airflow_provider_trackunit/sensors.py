@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # A sensor outlives a bad minute of IRIS or of the network; after so many failures in a row it is no bad minute.
 _MAX_FAILURES_IN_A_ROW = 10
 
+# Spreading requests over a limit per second takes up to a second; that is no reason to give up a poke.
+_LEAST_WAIT_S = 1.0
+_MOST_WAIT_S = 120.0
+
 
 class IrisSensor(BaseSensorOperator):
     """Waits until an endpoint of Trackunit IRIS answers with what is waited for.
@@ -87,8 +91,10 @@ class IrisSensor(BaseSensorOperator):
 
     @cached_property
     def hook(self) -> IrisHook:
-        """The hook of this task. It sleeps no longer than a poke interval: the sensor itself knows how to wait."""
-        return IrisHook(self.trackunit_conn_id, max_wait_s=min(120.0, self.poke_interval))
+        """The hook of this task. It sleeps about a poke interval at the most: the sensor itself knows how to wait."""
+        return IrisHook(
+            self.trackunit_conn_id, max_wait_s=min(max(self.poke_interval, _LEAST_WAIT_S), _MOST_WAIT_S)
+        )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Return whether the wait is over, and what was found.

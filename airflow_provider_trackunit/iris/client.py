@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 import requests.adapters
+import urllib3
 
 from airflow_provider_trackunit.iris.answers import check
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 
 # A server that is there accepts a connection at once; the whole timeout is for the answer.
 _CONNECT_TIMEOUT_S: Final = 10.0
-_CHUNK_BYTES: Final = 256 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
 
 # More connections than any sensible max_concurrency, so that no thread throws its connection away.
 _POOL_CONNECTIONS: Final = 64
@@ -317,12 +318,12 @@ class IrisClient:
                     headers={name.lower(): value for name, value in answer.headers.items()},
                     body=self._read_body(request, answer, ends_at),
                 )
-        except (requests.exceptions.RequestException, OSError) as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _no_answer(request, error) from None
 
     def _read_body(self, request: Request, answer: requests.Response, ends_at: float) -> bytes:
         chunks, size = [], 0
-        for chunk in answer.iter_content(_CHUNK_BYTES):
+        for chunk in _chunks(answer):
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY_BYTES:
@@ -335,6 +336,16 @@ class IrisClient:
                 raise IrisNoAnswerError(f"{request.label}: the answer was not complete in time")
         _refuse_short(request, answer)
         return b"".join(chunks)
+
+
+def _chunks(answer: requests.Response) -> Iterator[bytes]:
+    """Yield the body as it arrives, not in full chunks, so that the clock is looked at while a server drips."""
+    read1 = getattr(answer.raw, "read1", None)
+    if read1 is None:  # urllib3 before 2.1
+        yield from answer.iter_content(_CHUNK_BYTES)
+        return
+    while chunk := read1(_CHUNK_BYTES, decode_content=True):
+        yield chunk
 
 
 def _refuse_short(request: Request, answer: requests.Response) -> None:
@@ -386,7 +397,7 @@ def _no_answer(request: Request, error: Exception) -> IrisError:
         )
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return IrisNoAnswerError(f"{request.label}: {origin} did not accept a connection in time", sent=False)
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return IrisNoAnswerError(f"{request.label}: {origin} did not answer in time")
     if _never_connected(error):
         return IrisNoAnswerError(
@@ -400,7 +411,7 @@ def _no_answer(request: Request, error: Exception) -> IrisError:
 
 def _never_connected(error: Exception) -> bool:
     """Return whether the request cannot have left: urllib3 reports a failed connection inside a MaxRetryError."""
-    from urllib3.exceptions import MaxRetryError, NewConnectionError
-
     cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+    return isinstance(cause, urllib3.exceptions.MaxRetryError) and isinstance(
+        cause.reason, urllib3.exceptions.NewConnectionError
+    )

@@ -1,0 +1,90 @@
+"""Airflow finds the provider, its hook and its connection form, the same on every version."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import airflow
+import pytest
+
+from airflow_provider_trackunit import __version__, connection, get_provider_info
+from airflow_provider_trackunit._compat import AIRFLOW_VERSION
+from airflow_provider_trackunit.hooks import IrisHook
+
+jsonschema = import_module("jsonschema")
+
+
+def found() -> Any:
+    """Return what Airflow knows of installed providers, from where this version keeps it."""
+    if AIRFLOW_VERSION >= (3, 2):
+        return import_module("airflow.sdk.providers_manager_runtime").ProvidersManagerTaskRuntime()
+    return import_module("airflow.providers_manager").ProvidersManager()
+
+
+def test_airflow_finds_the_provider_under_its_own_version() -> None:
+    (entry,) = [
+        one
+        for one in entry_points(group="apache_airflow_provider")
+        if one.value.startswith("airflow_provider_trackunit:")
+    ]
+    assert entry.load()() == get_provider_info()
+    provider = (
+        import_module("airflow.providers_manager").ProvidersManager().providers["airflow-provider-trackunit"]
+    )
+    assert provider.version == __version__
+
+
+def test_the_connection_type_leads_to_the_hook_which_can_be_tested() -> None:
+    info = found().hooks["trackunit"]
+    assert info is not None
+    assert info.hook_class_name == "airflow_provider_trackunit.hooks.IrisHook"
+    assert info.hook_name == "Trackunit IRIS"
+    assert info.connection_id_attribute_name == "trackunit_conn_id"
+    assert info.connection_testable is True
+
+
+def test_every_module_that_is_declared_exists() -> None:
+    info = get_provider_info()
+    modules = [
+        name
+        for kind in ("hooks", "operators", "sensors")
+        for one in info[kind]
+        for name in one["python-modules"]
+    ]
+    assert len(modules) == 3
+    for name in modules:
+        import_module(name)
+
+
+def test_the_metadata_and_the_class_methods_say_the_same() -> None:
+    (declared,) = get_provider_info()["connection-types"]
+    behaviour = IrisHook.get_ui_field_behaviour()
+    assert declared["ui-field-behaviour"] == {
+        key.replace("_", "-"): value for key, value in behaviour.items()
+    }
+    assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= set(vars(IrisHook))
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 0), reason="the Flask form is built by Airflow 2 only")
+def test_the_flask_form_has_the_same_fields_with_the_secret_as_a_password_field() -> None:
+    from wtforms import Form
+
+    widgets = IrisHook.get_connection_form_widgets()
+    form = type("F", (Form,), widgets)()
+    assert {name: str(field.label.text) for name, field in form._fields.items()} == {
+        name: field.label for name, field in connection.FORM_FIELDS.items()
+    }
+    assert [name for name, field in form._fields.items() if field.type == "PasswordField"] == [
+        "client_secret"
+    ]
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="the schema describes form fields from Airflow 3.2 on")
+def test_the_form_is_what_the_schema_of_airflow_allows() -> None:
+    path = Path(airflow.__file__).parent / "provider.yaml.schema.json"
+    types: dict[str, Any] = json.loads(path.read_text())["properties"]["connection-types"]
+    jsonschema.validate(get_provider_info()["connection-types"], types)
