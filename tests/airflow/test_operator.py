@@ -212,6 +212,15 @@ def test_every_request_argument_is_templated(iris_connection: IrisEmulator) -> N
         headers={"TU-PREVIEW": "{{ word }}"},
         trackunit_conn_id="{{ conn }}",
     )
+    variables: Any = {
+        "domain": "asset",
+        "verb": "POST",
+        "asset": "a",
+        "size": 5,
+        "start": "s",
+        "word": "w",
+        "conn": "c",
+    }
     operator.render_template_fields(variables)
     assert operator.endpoint == "/api/asset/v1/assets/{assetId}"
     assert operator.method == "POST"
