@@ -84,8 +84,7 @@ def _check_graphql(request: Request, response: Response) -> None:
     first = errors[0]
     extensions = first.get("extensions")
     extensions = extensions if isinstance(extensions, dict) else {}
-    code = _short(extensions.get("code"))
-    message = _scrub(request, _short(first.get("message")))
+    code, message = _told(request, extensions.get("code")), _told(request, first.get("message"))
     text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
     if code == "RATE_LIMITED":
         # resetIn is in milliseconds (developer hub, page "GraphQL API rate limiting").
@@ -118,11 +117,11 @@ def _check_prometheus(request: Request, response: Response) -> None:
     except BROKEN_JSON as error:
         raise broken_json(request.label, response.status, error) from None
     if answer.status == "error":
-        message = _scrub(request, _short(answer.error))
+        message = _told(request, answer.error)
         raise IrisBadRequestError(
             f"{request.label}: the query failed: {message or 'no message'}",
             status=response.status,
-            code=_short(answer.error_type),
+            code=_told(request, answer.error_type),
             message=message,
         )
     if answer.is_partial:
@@ -191,24 +190,25 @@ def _vendor_error(
         return None, None, []
     listed = body.get("violations")
     violations = [
-        (_scrub(request, _short(one.get("field"))) or "", _scrub(request, _short(one.get("message"))) or "")
+        (_told(request, one.get("field")) or "", _told(request, one.get("message")) or "")
         for one in (listed[:20] if isinstance(listed, list) else [])
         if isinstance(one, dict)
     ]
-    return _scrub(request, _short(body.get("code"))), _scrub(request, _short(body.get("message"))), violations
+    # A refused PromQL query has names of its own.
+    names = ("errorType", "error") if "errorType" in body else ("code", "message")
+    return _told(request, body.get(names[0])), _told(request, body.get(names[1])), violations
 
 
-def _short(value: Any) -> str | None:
+def _told(request: Request, value: Any) -> str | None:
+    """Return what the server said as one short line, without the token should the server repeat it."""
     if not isinstance(value, str | int) or value == "":
         return None
     text = " ".join(str(value).split())
-    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
-
-
-def _scrub(request: Request, text: str | None) -> str | None:
-    """Return the text without the token, should the server repeat it."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return text.replace(token, "***") if text and token else text
+    if token:
+        # Before the text is cut, or the first half of the token could be left over.
+        text = text.replace(token, "***")
+    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
 
 
 def _positive(value: Any) -> float | None:

@@ -82,8 +82,11 @@ def read_origin(url: str, *, setting: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        raise IrisConfigurationError(f"{setting}: not a URL ({error})") from None
+    except ValueError:
+        # Python's own text repeats a part of the URL, which may be a part of a password.
+        raise IrisConfigurationError(
+            f"{setting}: not a URL; give it as https://host or https://host:port"
+        ) from None
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in {"http", "https"}:
         raise IrisConfigurationError(f"{setting}: the scheme must be https, not {parts.scheme!r}")
@@ -211,10 +214,18 @@ def _text_of(value: Any, argument: str) -> str:
         timespec = "microseconds" if value.microsecond else "seconds"
         return value.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
     if isinstance(value, str | int | float | dt.date):
-        return str(value)
+        return _encodable(str(value), argument)
     raise IrisConfigurationError(
         f"{argument}: a {type(value).__name__} cannot be sent; give text or a number"
     )
+
+
+def _encodable(text: str, argument: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise IrisConfigurationError(f"{argument}: the text holds half a character (a surrogate)") from None
+    return text
 
 
 def _fill_path(template: str, path_params: Mapping[str, Any]) -> str:
