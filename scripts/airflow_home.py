@@ -14,7 +14,7 @@ import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "example_dags"
@@ -31,13 +31,11 @@ class AirflowCommandError(Exception):
 class TaskRun:
     """One finished task.
 
-    :param seconds: from its start to its end
     :param result: what it returned; None when it returned nothing
     """
 
     task_id: str
     state: str
-    seconds: float
     result: Any
 
 
@@ -135,13 +133,26 @@ class AirflowHome:
     def _last_run(self, dag_id: str) -> list[TaskRun]:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
             rows = database.execute(
-                "select t.task_id, t.state, coalesce(t.duration, 0), x.value from task_instance t "
+                "select t.task_id, t.state, x.value from task_instance t "
                 "left join xcom x on x.dag_id = t.dag_id and x.run_id = t.run_id and x.task_id = t.task_id "
                 "and x.key = 'return_value' where t.dag_id = ? and t.run_id = "
                 "(select run_id from dag_run where dag_id = ? order by id desc limit 1)",
                 (dag_id, dag_id),
             ).fetchall()
-        return [TaskRun(task_id, state, seconds, _decoded(value)) for task_id, state, seconds, value in rows]
+        return [TaskRun(task_id, state, _decoded(value)) for task_id, state, value in rows]
+
+
+def interrupt_once() -> None:
+    """Let Ctrl-C, a closed terminal and SIGTERM all raise KeyboardInterrupt, and let nothing disturb the stopping."""
+
+    def interrupt(*_: object) -> NoReturn:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        signal.signal(number, interrupt)
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:

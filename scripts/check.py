@@ -1,0 +1,74 @@
+"""``make test``: format, lint and types on the newest Airflow, and all tests on the one of this environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from airflow import __version__ as airflow_version
+
+from scripts.environments import AIRFLOWS, NEWEST, ROOT
+
+#: Least share of the branches and lines of the API client that the tests go through, in percent.
+IRIS_COVERAGE = 95
+
+_BIN = Path(sys.executable).parent
+_RUFF = str(_BIN / "ruff")
+_COVERAGE = [sys.executable, "-m", "coverage"]
+
+STATIC = {
+    "format": [_RUFF, "format", "--check", "."],
+    "lint": [_RUFF, "check", "."],
+    "types": [sys.executable, "-m", "mypy"],
+}
+TESTS = {
+    "tests": [*_COVERAGE, "run", "-m", "pytest"],
+    "coverage data": [*_COVERAGE, "combine", "--quiet"],
+    f"coverage of iris at least {IRIS_COVERAGE} %": [
+        *_COVERAGE,
+        "report",
+        "--include=airflow_provider_trackunit/iris/*",
+        f"--fail-under={IRIS_COVERAGE}",
+    ],
+}
+
+
+def main() -> None:
+    """Run the steps in order, and stop at the first that fails.
+
+    :raises SystemExit: with that step's exit code
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["static", "tests"])
+    only = parser.parse_args().only
+    newest = airflow_version == AIRFLOWS[NEWEST].release
+    steps: dict[str, list[str]] = {}
+    # The types of the newest Airflow are the ones that the code is checked against.
+    if only != "tests" and newest:
+        steps |= STATIC
+    if only != "static":
+        steps |= TESTS if newest else {"tests": [sys.executable, "-m", "pytest"]}
+    for name, command in steps.items():
+        _run(name, command)
+
+
+def _run(name: str, command: list[str]) -> None:
+    print(f"== {name} (Airflow {airflow_version})", flush=True)
+    begun = time.monotonic()
+    # Leftovers of a killed run must not be counted.
+    if name == "tests":
+        for leftover in ROOT.glob(".coverage*"):
+            leftover.unlink()
+    code = subprocess.run(command, cwd=ROOT, env=dict(os.environ), check=False).returncode  # noqa: S603 - ours
+    if code:
+        print(f"== {name} FAILED", flush=True)
+        raise SystemExit(code)
+    print(f"== {name}: {time.monotonic() - begun:.0f} s\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
