@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
 from airflow_provider_trackunit.iris.paging import (
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.paging import Cursor
 
-#: The page number at the end of an AEMP path.
-PAGE_SEGMENT: Final = re.compile(r"/(\d+)$")
+#: The page number at the end of an AEMP path. No fleet has a billion pages; a longer number is something else.
+PAGE_SEGMENT: Final = re.compile(r"/([0-9]{1,9})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,9 @@ def _page_of_link(call: Call, href: str) -> int:
 
     :raises IrisPaginationError: when it leads to another origin or another path
     """
-    own = urlsplit(call.origin)
     try:
         link = urlsplit(href)
-        same = not link.netloc or (link.scheme, link.hostname, link.port) == (
-            own.scheme,
-            own.hostname,
-            own.port,
-        )
+        same = not link.netloc or _origin(link) == _origin(urlsplit(call.origin))
     except ValueError:
         same = False
     if not same:
@@ -125,3 +120,7 @@ def _page_of_link(call: Call, href: str) -> int:
             f"{call.endpoint}: a link of the page leads to another collection; it is not followed"
         )
     return int(match[1])
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)

@@ -32,6 +32,9 @@ _T = TypeVar("_T")
 _MAX_GROWTH: Final = 2
 _GROWTH_SLACK_PAGES: Final = 10
 
+# No count or page number has more; Python refuses to read a number of some thousand digits.
+_MAX_DIGITS: Final = 18
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -142,7 +145,7 @@ def read_records(call: Call, members: Mapping[str, msgspec.Raw], key: str) -> li
 def whole_number(members: Mapping[str, msgspec.Raw], key: str) -> int | None:
     """Return a member that is a whole number of zero or more, else None."""
     text = bytes(members.get(key, msgspec.Raw(b""))).strip()
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def opens_with(raw: msgspec.Raw, mark: bytes) -> bool:
@@ -196,7 +199,7 @@ class PageNumber:
     def start(self, call: Call) -> Cursor:
         """Return the page of the caller's query, or page 0."""
         text = dict(call.query).get("page", "0")
-        if not text.isdigit():
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             raise IrisConfigurationError(
                 f"query_params['page']: {text!r} is not a page number (the first is 0)"
             )
@@ -309,6 +312,9 @@ class Unpaged:
         if b"\n" in body or b"\r" in body:
             body = _compact(call, body)
         raw = msgspec.Raw(body.strip())
+        if body:
+            # Nothing below looks into a value that is the one record, and half an answer is no record.
+            raw = decode_as(call, raw, msgspec.Raw)
         for key in self.record_key.split(".") if self.record_key else ():
             members = decode_as(call, raw, dict[str, msgspec.Raw]) if opens_with(raw, b"{") else {}
             if key not in members:

@@ -76,6 +76,10 @@ class Pacer:
         self._buckets: dict[str, _Bucket] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """Return how many buckets are kept in mind."""
+        return len(self._buckets)
+
     def reserve(self, limits: Iterable[tuple[str, Rate]], at_most_s: float) -> float:
         """Return the seconds to wait before the request may leave.
 

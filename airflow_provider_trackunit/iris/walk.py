@@ -46,6 +46,9 @@ class Walk:
                 f"{self.call.endpoint}: the pages go in a circle after {self.records} records; the walk is stopped"
             )
         if not self._begun:
+            # A caller who asks for a later page gets the rest, while the whole is announced.
+            behind_start = page.number not in {None, 1} or bool((self.cursor or {}).get("endCursor"))
+            self._whole = self._whole and not behind_start
             self._announced_first, self._pages_first = page.announced, page.pages
             self._begun = True
         self.announced, self._pages_last = page.announced, page.pages
