@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import http.cookiejar
 import itertools
-import logging
 import random
 import threading
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,15 +30,15 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.iris.tokens import Credentials, Token, TokenKeeper, read_token, token_request
 from airflow_provider_trackunit.iris.waiting import Pacer, RetryRules
-from airflow_provider_trackunit.iris.walk import Walk
 from airflow_provider_trackunit.iris.wire import MAX_BODY_BYTES, Request, Response, build_request, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_trackunit.iris.paging import Cursor, Page
-
-log = logging.getLogger(__name__)
+from airflow_provider_trackunit.iris.fetching import fetch_pages
+from airflow_provider_trackunit.iris.frontier import Errand, Frontier
+from airflow_provider_trackunit.iris.results import Open, Position
 
 # A server that is there accepts a connection at once; the whole timeout is for the answer.
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -159,10 +156,12 @@ class IrisClient:
             json=json,
             headers=headers,
         )
-        row = find(call)
-        whole = cursor is None
-        walk = Walk(call, row.paging.start(call) if cursor is None else cursor, whole=whole)
-        return self._walk(walk, row, max(1, max_concurrency))
+        find(call).paging.start(
+            call
+        )  # says now, not at the first page, that the caller's page number is none
+        begin = None if cursor is None else Position(next_item=1, open=[Open(0, dict(cursor))])
+        pages = fetch_pages(self._fetch, Frontier([call], begin), max(1, max_concurrency))
+        return (page for _, page in pages)
 
     def records(self, endpoint: str, **arguments: Any) -> Iterator[Any]:
         """Return every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""
@@ -204,42 +203,11 @@ class IrisClient:
             error.sent = False
             raise
 
-    def _walk(self, walk: Walk, row: Endpoint, max_concurrency: int) -> Iterator[Page]:
-        pages = (
-            self._pages_ahead(walk, row, max_concurrency) if max_concurrency > 1 else self._pages(walk, row)
-        )
-        for page in pages:
-            walk.take(page)
-            yield page
-        difference = walk.difference()
-        if difference:
-            log.warning(
-                "%s changed while it was read: %s. Records may be missing or double; read it again if that matters",
-                walk.call.endpoint,
-                difference,
-            )
+    def _fetch(self, errand: Errand) -> Page:
+        return self.fetch_page(errand.call, errand.row, errand.cursor)
 
-    def _pages(self, walk: Walk, row: Endpoint) -> Iterator[Page]:
-        while walk.cursor is not None:
-            yield self._page(walk.call, row, walk.cursor)
-
-    def _pages_ahead(self, walk: Walk, row: Endpoint, max_concurrency: int) -> Iterator[Page]:
-        """Yield the pages in order while the next ones are on their way."""
-        under_way: deque[Future[Page]] = deque()
-        with ThreadPoolExecutor(max_concurrency, thread_name_prefix="iris-page") as pool:
-            try:
-                while walk.cursor is not None:
-                    page = (
-                        under_way.popleft().result() if under_way else self._page(walk.call, row, walk.cursor)
-                    )
-                    for cursor in row.paging.ahead(page, max_concurrency)[len(under_way) :]:
-                        under_way.append(pool.submit(self._page, walk.call, row, cursor))
-                    yield page
-            finally:
-                for future in under_way:
-                    future.cancel()
-
-    def _page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
+    def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
+        """Return the one page that a cursor names."""
         call = row.paging.apply(call, cursor)
         return row.paging.read(call, cursor, self._answer(call, row).body)
 

@@ -16,7 +16,8 @@
     │  ├─ IrisRateLimitError               429, or a wait too long to sleep; transient
     │  └─ IrisServerError                  5xx; transient
     ├─ IrisPaginationError                 the pages do not add up to a collection
-    └─ IrisCheckpointError                 a checkpoint cannot be used
+    ├─ IrisCheckpointError                 a checkpoint cannot be used, or somebody else writes here
+    └─ IrisStorageError                    the output could not be written; transient
 
 ``transient`` is the only thing the retry rules ask. A transient error may go away when the same request
 is sent again later; every other error stays until a person changes something.
@@ -144,4 +145,13 @@ class IrisPaginationError(IrisError):
 
 
 class IrisCheckpointError(IrisError):
-    """A checkpoint exists and cannot be used."""
+    """A checkpoint cannot be used, or another writer is at work in the same place."""
+
+
+class IrisStorageError(IrisError):
+    """The output could not be written or read: a full disk, a refused write, a missing right.
+
+    What was finished before is kept; the next try of the task goes on from there.
+    """
+
+    transient = True
