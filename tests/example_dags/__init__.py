@@ -1,0 +1,1 @@
+"""The example DAGs, run by a real Airflow."""

@@ -1,0 +1,79 @@
+"""Runs the examples once for all tests of this folder, two at a time, each with an emulator of its own."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_trackunit.emulator import IrisEmulator
+from scripts.airflow_home import AirflowHome, TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
+RUN_WITHIN_S = 180
+EXAMPLES = (
+    "iris_fleet_snapshot",
+    "iris_asset_events",
+    "iris_graphql",
+    "iris_sensor_gate",
+    "iris_single_call",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a DAG left behind: its tasks, and what the emulator was asked."""
+
+    tasks: dict[str, TaskRun]
+    stats: dict[str, Any]
+    requests: list[dict[str, Any]]
+
+    def result(self, task_id: str) -> Any:
+        return self.tasks[task_id].result
+
+    def asked(self, path: str) -> list[dict[str, Any]]:
+        return [request for request in self.requests if path in request["path"]]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs, under way or done."""
+
+    futures: dict[str, Future[Outcome]]
+
+    def __getitem__(self, dag_id: str) -> Outcome:
+        """Wait for a run; a failed one raises with the log of Airflow."""
+        return self.futures[dag_id].result()
+
+
+@pytest.fixture(scope="session")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    home = AirflowHome(tmp_path_factory.mktemp("airflow") / "migrated")
+    home.migrate()
+    return home
+
+
+@pytest.fixture(scope="session")
+def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in EXAMPLES})
+
+
+def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
+    home = copied(migrated, migrated.path.parent / dag_id)
+    with IrisEmulator.start() as iris:
+        tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", timeout_s=RUN_WITHIN_S)
+        return Outcome(tasks, iris.stats(), iris.requests())
+
+
+def copied(migrated: AirflowHome, path: Path, dags: Path | None = None) -> AirflowHome:
+    """Return a home with a database of its own; SQLite has one writer at a time."""
+    shutil.copytree(migrated.path, path)
+    return AirflowHome(path, dags or migrated.dags)
