@@ -31,6 +31,13 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.hooks"]}],
         "operators": [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.operators"]}],
         "sensors": [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.sensors"]}],
+        "transfers": [
+            {
+                "source-integration-name": _NAME,
+                "target-integration-name": "Object Storage",
+                "python-module": f"{_PACKAGE}.transfers",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": connection.CONN_TYPE,

@@ -5,6 +5,7 @@ Every import below is the path that gives no deprecation warning on that version
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as _airflow_version
@@ -12,7 +13,14 @@ from airflow import __version__ as _airflow_version
 AIRFLOW_VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator, Context, PokeReturnValue
+    from airflow.sdk import (
+        BaseHook,
+        BaseOperator,
+        BaseSensorOperator,
+        Context,
+        ObjectStoragePath,
+        PokeReturnValue,
+    )
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
     from airflow.sdk.exceptions import (
         AirflowException,
@@ -68,6 +76,7 @@ __all__ = [
     "RetryDecision",
     "RetryPolicy",
     "mask_secret",
+    "object_storage_path",
     "retry_policy_argument",
 ]
 
@@ -77,3 +86,10 @@ def retry_policy_argument(policy: Any, default: type[Any]) -> dict[str, Any]:
     if AIRFLOW_VERSION >= (3, 3):
         return {"retry_policy": default() if policy is None else policy}
     return {} if policy is None else {"retry_policy": policy}
+
+
+def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
+    """Return Airflow's path object for a folder; imported here, because it costs more than a DAG file should pay."""
+    module = import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 0) else "airflow.io.path")
+    folder: ObjectStoragePath = module.ObjectStoragePath(path, conn_id=conn_id)
+    return folder

@@ -1,0 +1,220 @@
+"""Pages of IRIS go into object storage, whole collections at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_trackunit._compat import (
+    AirflowFailException,
+    BaseOperator,
+    object_storage_path,
+    retry_policy_argument,
+)
+from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.operators import REQUEST_FIELDS, permanent_errors_fail
+from airflow_provider_trackunit.retry import IrisRetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit.iris.export import ExportRequest
+
+# Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
+_PART_BYTES = 64 * 1024 * 1024
+
+
+class IrisToObjectStorageOperator(BaseOperator):
+    """Brings a whole collection of Trackunit IRIS into object storage, as JSON Lines.
+
+    Under ``output_path`` appear ``part-00000.jsonl.gz``, ``part-00001.jsonl.gz`` and so on, with a record a line
+    exactly as IRIS sent it, and at the very end ``_manifest.json``. The manifest is also what the task returns.
+    Readers wait for the manifest and read the parts that it names: without it there is no result.
+
+    A try that fails, times out or is killed leaves a checkpoint beside the parts. The next try of the same run goes
+    on from there: it asks for no page again that is already stored, and every record is in the result once. A new
+    run replaces what a former one left in the same place.
+
+    Memory stays flat however large the collection is: about two parts, and ``max_concurrency`` pages.
+
+    :param endpoint: the collection, such as ``/api/asset/v1/assets`` (templated)
+    :param output_path: a folder in any store that Airflow knows: ``s3://bucket/assets/{{ ds }}``, ``gs://…``,
+        ``abfs://…``, ``file:///…`` (templated). Give each run, and each mapped instance, one of its own
+    :param method: the HTTP method (templated)
+    :param path_params: a value for each placeholder of the endpoint. A list of mappings, which may come from an
+        upstream task, makes one walk for each, in this task and with one token; every record then carries its
+        mapping under ``_request`` (templated)
+    :param query_params: the query (templated)
+    :param json: the body (templated)
+    :param headers: extra headers (templated)
+    :param output_conn_id: the connection of the store; None for the one in the path, or the store's default
+        (templated)
+    :param compression: ``"gzip"``, or None for plain text
+    :param part_bytes: size of a part in bytes, before compression; a part ends with the page that reaches it
+    :param max_concurrency: how many requests may be on their way at once, within the limits of the API
+    :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 403 or 404 in the
+        manifest and go on
+    :param trackunit_conn_id: the connection (templated)
+    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
+    """
+
+    template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id")
+    template_ext: Sequence[str] = (".graphql",)
+    template_fields_renderers = {  # noqa: RUF012 (declared so by BaseOperator)
+        "path_params": "json",
+        "query_params": "json",
+        "json": "json",
+        "headers": "json",
+    }
+    ui_color = "#f7e7c6"
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        output_path: str,
+        method: str = "GET",
+        path_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        query_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        output_conn_id: str | None = None,
+        compression: Literal["gzip"] | None = "gzip",
+        part_bytes: int = _PART_BYTES,
+        max_concurrency: int = 4,
+        on_item_error: Literal["fail", "skip"] = "fail",
+        trackunit_conn_id: str = IrisHook.default_conn_name,
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
+        self.endpoint = endpoint
+        self.output_path = output_path
+        self.method = method
+        self.path_params = path_params
+        self.query_params = query_params
+        self.json = json
+        self.headers = headers
+        self.output_conn_id = output_conn_id
+        self.compression = compression
+        self.part_bytes = part_bytes
+        self.max_concurrency = max_concurrency
+        self.on_item_error = on_item_error
+        self.trackunit_conn_id = trackunit_conn_id
+        self._origin: str | None = None
+        self._records: int | None = None
+
+    @cached_property
+    def hook(self) -> IrisHook:
+        """The hook of this task."""
+        return IrisHook(self.trackunit_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the manifest of the finished export.
+
+        :raises AirflowFailException: for an error that no retry can mend
+        :raises IrisError: for one that a retry can; what was fetched is stored, ``retry_after`` says when to go on
+        """
+        manifest = self._export(context)
+        self._records = manifest["records"]
+        self._tell_outlets(context, manifest)
+        return manifest
+
+    def _export(self, context: Context) -> dict[str, Any]:
+        import msgspec
+
+        from airflow_provider_trackunit.iris.export import export_pages
+        from airflow_provider_trackunit.storage import FolderStore
+
+        with permanent_errors_fail():
+            client = self.hook.get_conn()
+            self._origin = client.origin
+            store = FolderStore(object_storage_path(self.output_path, self.output_conn_id))
+            manifest = export_pages(client, self._request(client.origin, context), store)
+        found: dict[str, Any] = msgspec.to_builtins(manifest)
+        return found
+
+    def _request(self, origin: str, context: Context) -> ExportRequest:
+        from airflow_provider_trackunit.iris.calls import make_call
+        from airflow_provider_trackunit.iris.export import ExportRequest
+        from airflow_provider_trackunit.iris.results import Run
+
+        if self.on_item_error not in {"fail", "skip"}:
+            raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
+        items = self._items()
+        single: Any = self.path_params
+        calls = [
+            make_call(
+                origin,
+                self.endpoint,
+                method=self.method,
+                path_params=path_params,
+                query_params=self.query_params,
+                json=self.json,
+                headers=self.headers,
+            )
+            for path_params in ([single] if items is None else items)
+        ]
+        instance: Any = context["ti"]
+        return ExportRequest(
+            calls=calls,
+            items=items,
+            run=Run(instance.dag_id, instance.task_id, instance.run_id, instance.map_index),
+            compression=self.compression,
+            part_bytes=self.part_bytes,
+            max_concurrency=self.max_concurrency,
+            skip_refused=self.on_item_error == "skip",
+        )
+
+    def _items(self) -> list[Mapping[str, Any]] | None:
+        """Return the items of a fan-out, None for a single collection."""
+        given: Any = self.path_params  # a template may have made anything of it
+        if given is None or isinstance(given, Mapping):
+            return None
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise AirflowFailException(
+                "path_params: give a mapping or a list of mappings. A template gives text unless the DAG sets "
+                "render_template_as_native_obj=True; the output of an upstream task can be given as it is"
+            )
+        items = list(given)
+        wrong = next((item for item in items if not isinstance(item, Mapping)), None)
+        if wrong is not None:
+            raise AirflowFailException(
+                f"path_params: every item must be a mapping, one is a {type(wrong).__name__}"
+            )
+        return items
+
+    def _tell_outlets(self, context: Context, manifest: dict[str, Any]) -> None:
+        """Attach the counts of the manifest to the events of the task's outlet assets."""
+        counts = {
+            "endpoint": manifest["endpoint"],
+            "records": manifest["records"],
+            "parts": len(manifest["parts"]),
+            "manifest": f"{self.output_path.rstrip('/')}/_manifest.json",
+        }
+        for outlet in self.outlets or ():
+            if getattr(outlet, "uri", None):  # an alias has no URI, and no event before somebody adds one
+                event = context["outlet_events"][outlet]
+                event.extra = {**event.extra, **counts}
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the IRIS endpoint as input and the output folder as output, with its number of records."""
+        from airflow.providers.common.compat.openlineage.facet import (
+            Dataset,
+            OutputDataset,
+            OutputStatisticsOutputDatasetFacet,
+        )
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from airflow_provider_trackunit.storage import dataset_of
+
+        namespace, name = dataset_of(self.output_path)
+        statistics = OutputStatisticsOutputDatasetFacet(rowCount=self._records)
+        return OperatorLineage(
+            inputs=[Dataset(namespace=self._origin or "https://iris.trackunit.com", name=self.endpoint)],
+            outputs=[
+                OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
+            ],
+        )
