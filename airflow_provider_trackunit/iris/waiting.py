@@ -8,6 +8,7 @@ event loops alike. Limits hold inside one process; across processes an Airflow p
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -20,7 +21,7 @@ import tenacity
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +142,14 @@ class RetryRules:
     :param max_wait_s: a longer wait is not slept; the error goes to the caller with its ``retry_after``
     :param safe: whether sending twice does no harm when the first one was processed after all
     :param chance: gives the jitter, from 0 to 1
+    :param left_s: gives the seconds that are left for all of it; a wait beyond them is not slept either
     """
 
     max_attempts: int
     max_wait_s: float
     safe: bool
     chance: Callable[[], float] = field(default=random.random, repr=False)
+    left_s: Callable[[], float] = field(default=lambda: math.inf, repr=False)
 
     def may_repeat(self, error: BaseException | None) -> bool:
         """Return whether the request may be sent again after this error.
@@ -168,12 +171,17 @@ class RetryRules:
         """Return a new loop for threads. One loop serves one request."""
         return tenacity.Retrying(sleep=sleep, reraise=True, **self._conditions())
 
+    def async_retrying(self, sleep: Callable[[float], Awaitable[None]]) -> tenacity.AsyncRetrying:
+        """Return a new loop for an event loop. One loop serves one request."""
+        return tenacity.AsyncRetrying(sleep=sleep, reraise=True, **self._conditions())
+
     def _conditions(self) -> dict[str, Any]:
         return {
             "retry": lambda state: self.may_repeat(_error_of(state)),
             "stop": lambda state: (
                 state.attempt_number >= self.max_attempts
                 or self.wait_s(state.attempt_number, _error_of(state)) > self.max_wait_s
+                or self.wait_s(state.attempt_number, _error_of(state)) >= self.left_s()
             ),
             "wait": lambda state: self.wait_s(state.attempt_number, _error_of(state)),
             "before_sleep": self._announce,

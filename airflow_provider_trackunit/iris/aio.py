@@ -1,0 +1,306 @@
+"""The client for an event loop: sends, sleeps and waits. What to send, and when, ``core`` says.
+
+One client has one HTTP session and one token, for all coroutines of one loop. The only module that imports
+aiohttp: that costs a quarter of a second, so import this one late, and not on a running loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
+
+import aiohttp
+import certifi
+import requests
+from requests.utils import select_proxy
+from yarl import URL
+
+from airflow_provider_trackunit.iris.calls import BASE_URL
+from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.iris.transport import (
+    CONNECT_TIMEOUT_S,
+    MAX_CONNECTIONS,
+    Body,
+    Trouble,
+    failure,
+)
+from airflow_provider_trackunit.iris.wire import Request, Response, build_request, decode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+
+    from airflow_provider_trackunit.iris.calls import Call
+    from airflow_provider_trackunit.iris.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.frontier import Errand
+    from airflow_provider_trackunit.iris.paging import Cursor, Page
+    from airflow_provider_trackunit.iris.tokens import Credentials, Token
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# All of them are in the request already, or not wanted.
+_ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# Before aiohttp 3.10 a connection that takes too long is the more general error.
+_SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
+
+
+class AsyncIrisClient(ClientCore):
+    """Calls IRIS: authenticated, paced, retried and paged. The methods are those of :class:`~.client.IrisClient`.
+
+    The arguments are those of :class:`~.core.ClientCore`, and:
+
+    :param sleep: how to wait; for tests
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        base_url: str = BASE_URL,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+        **limits: Any,
+    ) -> None:
+        super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
+        self._sleep = sleep
+        self._renewing: asyncio.Task[Token] | None = None
+        self._opening = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+        self._proxies: dict[str, URL | None] = {}
+        # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
+        self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+
+    async def __aenter__(self) -> AsyncIrisClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. The client can be used again; it then opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
+        """Return the decoded JSON of one answer; None when it has no body (204).
+
+        :raises IrisError: as the tree in ``errors`` says
+        """
+        call, row = self._call(endpoint, **request)
+        return decode(build_request(call), await self._answer(call, row))
+
+    async def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
+        """Return the first page of a collection, or the answer of any other endpoint, with one request."""
+        call, row = self._call(endpoint, **request)
+        return await self.fetch_page(call, row, row.paging.start(call))
+
+    async def pages(
+        self,
+        endpoint: str,
+        *,
+        cursor: Cursor | None = None,
+        max_concurrency: int = 1,
+        **request: Unpack[RequestArguments],
+    ) -> AsyncGenerator[Page, None]:
+        """Yield every page of an endpoint, in order, each with the cursor of the one that follows it.
+
+        :param cursor: where to begin, as a former page's ``next`` said; None for the beginning
+        :param max_concurrency: how many pages may be on the way at once, where the number of pages is known
+        :raises IrisConfigurationError: with the first page, when an argument is unusable
+        """
+        frontier = self._frontier(endpoint, cursor, **request)
+        under_way: dict[asyncio.Task[Page], Errand] = {}
+        failure: BaseException | None = None
+        try:
+            while True:
+                for errand in frontier.errands(max(1, max_concurrency)) if failure is None else ():
+                    under_way[asyncio.create_task(self._fetch(errand))] = errand
+                if not under_way:
+                    break
+                for task in (await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))[0]:
+                    errand = under_way.pop(task)
+                    failure = failure or task.exception()
+                    for page in () if task.exception() else frontier.arrived(errand, task.result()):
+                        yield page
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+        if failure is not None:
+            raise failure
+
+    async def records(self, endpoint: str, **arguments: Any) -> AsyncIterator[Any]:
+        """Yield every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""
+        async for page in self.pages(endpoint, **arguments):
+            for record in page.records:
+                yield record
+
+    async def authenticate(self) -> Token:
+        """Return the current token, or a new one, asked for as often as the retry rules allow.
+
+        :raises IrisTokenError: when the token endpoint refuses
+        """
+        return await self._token_rules().async_retrying(self._pause)(self._token)
+
+    async def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
+        """Return the one page that a cursor names."""
+        call = row.paging.apply(call, cursor)
+        return row.paging.read(call, cursor, (await self._answer(call, row)).body)
+
+    async def _fetch(self, errand: Errand) -> Page:
+        return await self.fetch_page(errand.call, errand.row, errand.cursor)
+
+    async def _answer(self, call: Call, row: Endpoint) -> Response:
+        """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
+        request = build_request(call)
+
+        async def attempt() -> Response:
+            return await self._drive(self._attempt(call, row, request))
+
+        return await self._rules_of(call, row).async_retrying(self._pause)(attempt)
+
+    async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
+        """Do what the steps say, and return what they come to."""
+        step = next(steps)
+        while True:
+            try:
+                outcome = await self._do(step)
+            except IrisError as error:
+                step = steps.throw(error)
+                continue
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: _T = end.value
+                return result
+
+    async def _do(self, step: Step) -> Any:
+        if isinstance(step, Sleep):
+            return await self._pause(step.seconds)
+        return await (self._send(step.request) if isinstance(step, Send) else self._token())
+
+    async def _pause(self, seconds: float) -> None:
+        self._refuse_late(seconds)
+        await self._sleep(seconds)
+
+    async def _token(self) -> Token:
+        """Return the current token, or a new one; one request for it however many coroutines ask.
+
+        They share its failure as well: a thousand waiting triggers must not each try a secret that was refused.
+        """
+        token = self._tokens.usable()
+        if token is not None:
+            return token
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._drive(self._renewal()))
+            self._renewing.add_done_callback(self._renewed)
+        # One that is cancelled must not take the others' token with it.
+        return await asyncio.shield(self._renewing)
+
+    def _renewed(self, task: asyncio.Task[Token]) -> None:
+        self._renewing = None
+        if not task.cancelled():
+            task.exception()  # asyncio complains about an exception that nobody looked at
+
+    async def _send(self, request: Request) -> Response:
+        """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
+        session = await self._open_session()
+        async with self._connections:
+            return await self._send_in(session, request)
+
+    async def _send_in(self, session: aiohttp.ClientSession, request: Request) -> Response:
+        left_s, ends_at = self._begin(request)
+        trouble_of = _trouble_before_answer
+        try:
+            async with session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=dict(request.headers),
+                data=request.body,
+                timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
+                allow_redirects=False,
+                **self._proxy(request.url),
+            ) as answer:
+                trouble_of = _trouble_in_body
+                body = Body(request, answer.status, ends_at, self._clock)
+                async for chunk in answer.content.iter_any():
+                    body.take(chunk)
+                return Response(
+                    status=answer.status,
+                    headers={name.lower(): value for name, value in answer.headers.items()},
+                    body=body.whole(),
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.debug("%s: %s", request.label, type(error).__name__)
+            raise failure(request, trouble_of(error)) from None
+
+    async def _open_session(self) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._session is None or self._session.closed:
+                # Reading the trusted roots takes tens of milliseconds, in which the loop would stand still.
+                roots = await asyncio.to_thread(_trusted_roots, self._ca_bundle)
+                self._session = _new_session(roots)
+            return self._session
+
+    def _proxy(self, url: str) -> dict[str, Any]:
+        """Return the proxy that the environment names for a URL, found as requests finds it."""
+        origin = "/".join(url.split("/", 3)[:3])
+        if origin not in self._proxies:
+            proxy = select_proxy(origin, _environment(origin, None)["proxies"])
+            self._proxies[origin] = URL(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+        named = self._proxies[origin]
+        if named is None:
+            return {}
+        login = aiohttp.BasicAuth(named.user, named.password or "") if named.user else None
+        return {"proxy": named.with_user(None), "proxy_auth": login}
+
+
+def _environment(url: str, ca_bundle: str | None) -> Any:
+    """Return what the environment says of proxies and trusted roots, read by requests so that both clients agree."""
+    with requests.Session() as session:
+        return session.merge_environment_settings(url, {}, False, ca_bundle or True, None)
+
+
+def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext:
+    verify = _environment("https://", ca_bundle)["verify"]
+    return ssl.create_default_context(cafile=verify if isinstance(verify, str) else certifi.where())
+
+
+def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=roots),
+        # The API has no cookies; a jar would be state that travels from one answer into the next request.
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_ADDED_BY_AIOHTTP,
+        # With it aiohttp reads ~/.netrc for every request, and refuses those that have an Authorization header.
+        trust_env=False,
+    )
+    # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
+    # be our decision, and there is no public switch.
+    session._retry_connection = False
+    return session
+
+
+def _trouble_before_answer(error: Exception) -> Trouble:
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return Trouble.UNTRUSTED
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        return Trouble.PROXY
+    if isinstance(error, _SLOW_CONNECT):
+        return Trouble.SLOW_CONNECT
+    if isinstance(error, TimeoutError):
+        return Trouble.SLOW_ANSWER
+    return Trouble.UNREACHABLE if isinstance(error, aiohttp.ClientConnectorError) else Trouble.BROKEN
+
+
+def _trouble_in_body(error: Exception) -> Trouble:
+    return Trouble.SLOW_BODY if isinstance(error, TimeoutError) else Trouble.CUT_BODY
