@@ -11,8 +11,8 @@ machine, which is how you join it with the other APIs; keep the query as it is f
 another query is another URL with a limit of its own. More than 10,000 machines do not fit into the result of a
 task: the first task then fails and says so.
 
-**The limit to know**: IRIS answers each page once in 15 minutes, for all your integrations together. So there is one
-run at a time, and a retry comes after 16 minutes.
+**The limit to know**: IRIS answers each page once in 15 minutes, beyond that from a small pool of extra calls. So
+there is one run at a time, and a retry comes after 16 minutes.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -83,6 +84,11 @@ class AirflowHome:
         self.database.unlink(missing_ok=True)
         self.run("db", "migrate", timeout_s=300)
         made.touch()
+
+    def copied(self, path: Path, dags: Path | None = None) -> AirflowHome:
+        """Return a home with a copy of the database, because SQLite has one writer at a time."""
+        shutil.copytree(self.path, path)
+        return AirflowHome(path, dags or self.dags)
 
     def run(self, *arguments: str, timeout_s: float, connection: str | None = None, **settings: str) -> str:
         """Return what an Airflow command printed.

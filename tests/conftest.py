@@ -9,10 +9,10 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
+
+from scripts.airflow_home import AirflowHome
 
 _AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
 
@@ -30,6 +30,14 @@ os.environ |= {
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
 }
+
+
+@pytest.fixture(scope="session")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    """Return a home with an empty database, to be copied by what runs a DAG."""
+    home = AirflowHome(tmp_path_factory.mktemp("airflow") / "migrated")
+    home.migrate()
+    return home
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

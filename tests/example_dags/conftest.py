@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from scripts.airflow_home import AirflowHome, TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from scripts.airflow_home import AirflowHome, TaskRun
 
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
@@ -54,26 +53,13 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    home = AirflowHome(tmp_path_factory.mktemp("airflow") / "migrated")
-    home.migrate()
-    return home
-
-
-@pytest.fixture(scope="session")
 def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in EXAMPLES})
 
 
 def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
-    home = copied(migrated, migrated.path.parent / dag_id)
+    home = migrated.copied(migrated.path.parent / dag_id)
     with IrisEmulator.start() as iris:
         tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", timeout_s=RUN_WITHIN_S)
         return Outcome(tasks, iris.stats(), iris.requests())
-
-
-def copied(migrated: AirflowHome, path: Path, dags: Path | None = None) -> AirflowHome:
-    """Return a home with a database of its own; SQLite has one writer at a time."""
-    shutil.copytree(migrated.path, path)
-    return AirflowHome(path, dags or migrated.dags)
