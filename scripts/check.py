@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -38,9 +37,9 @@ TESTS = {
 
 
 def main() -> None:
-    """Run the steps in order, and stop at the first that fails.
+    """Run all steps, so that one run shows everything that is wrong, and sum them up.
 
-    :raises SystemExit: with that step's exit code
+    :raises SystemExit: with 1 when a step failed
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=["static", "tests"])
@@ -52,22 +51,21 @@ def main() -> None:
         steps |= STATIC
     if only != "static":
         steps |= TESTS if newest else {"tests": [sys.executable, "-m", "pytest"]}
-    for name, command in steps.items():
-        _run(name, command)
+    # Leftovers of a killed run must not be counted.
+    for leftover in ROOT.glob(".coverage*"):
+        leftover.unlink()
+    failed = [name for name, command in steps.items() if not _succeeds(name, command)]
+    if failed:
+        raise SystemExit(f"Failed: {', '.join(failed)}")
 
 
-def _run(name: str, command: list[str]) -> None:
+def _succeeds(name: str, command: list[str]) -> bool:
     print(f"== {name} (Airflow {airflow_version})", flush=True)
     begun = time.monotonic()
-    # Leftovers of a killed run must not be counted.
-    if name == "tests":
-        for leftover in ROOT.glob(".coverage*"):
-            leftover.unlink()
-    code = subprocess.run(command, cwd=ROOT, env=dict(os.environ), check=False).returncode  # noqa: S603 - ours
-    if code:
-        print(f"== {name} FAILED", flush=True)
-        raise SystemExit(code)
-    print(f"== {name}: {time.monotonic() - begun:.0f} s\n", flush=True)
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - our own commands
+    seconds = time.monotonic() - begun
+    print(f"== {name}: {'FAILED' if code else 'good'} after {seconds:.0f} s\n", flush=True)
+    return code == 0
 
 
 if __name__ == "__main__":
