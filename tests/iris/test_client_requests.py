@@ -77,7 +77,9 @@ def test_json_is_asked_for_where_xml_is_the_default(client: IrisClient) -> None:
     assert client.run(FLEET)["equipment"]
 
 
-def test_a_body_and_headers_arrive_as_they_were_given(client: IrisClient, iris_emulator: IrisEmulator) -> None:
+def test_a_body_and_headers_arrive_as_they_were_given(
+    client: IrisClient, iris_emulator: IrisEmulator
+) -> None:
     client.run(ONBOARD, method="POST", json=TOOL, headers={"TU-PREVIEW": "JUNGLE-DIGGER"})
     asked = iris_emulator.requests(ONBOARD)[-1]
     assert asked["body"] == '{"assetType":"TOOL","name":"Breaker"}'
@@ -115,7 +117,9 @@ def test_threads_that_begin_together_need_one_token(client: IrisClient, iris_emu
     assert tokens(iris_emulator) == 1
 
 
-def test_threads_whose_token_was_revoked_need_one_more(client: IrisClient, iris_emulator: IrisEmulator) -> None:
+def test_threads_whose_token_was_revoked_need_one_more(
+    client: IrisClient, iris_emulator: IrisEmulator
+) -> None:
     client.run(ASSETS)
     iris_emulator.revoke_tokens()
     answers = together(8, lambda: client.run(ASSETS, query_params={"size": 1})["totalElements"])
@@ -376,24 +380,16 @@ def test_a_metered_url_is_asked_twice_and_no_more(
     assert clock.slept == [1.0]
 
 
-@pytest.mark.parametrize(
-    ("style", "least_s", "most_s"), [("none", 900, 900), ("seconds", 850, 900), ("date", 850, 902)]
-)
+@pytest.mark.parametrize("style", ["none", "seconds", "date"])
 @pytest.mark.parametrize("body", ["text", "json", "html", "empty"])
 def test_a_metered_url_says_when_it_answers_again(
-    client: IrisClient,
-    iris_emulator: IrisEmulator,
-    clock: HandClock,
-    style: str,
-    least_s: float,
-    most_s: float,
-    body: str,
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock, style: str, body: str
 ) -> None:
     iris_emulator.settings(aemp_pool_calls=0, retry_after=style, limit_body=body)
     client.run(FLEET)
     with pytest.raises(IrisRateLimitError, match=r"HTTP 429") as caught:
         client.run(FLEET)
-    assert least_s <= (caught.value.retry_after or 0) <= most_s
+    assert 850 <= (caught.value.retry_after or 0) <= 902
     assert calls(iris_emulator, FLEET) == 2
     assert clock.slept == []
 
@@ -495,4 +491,3 @@ def test_a_client_can_be_closed_and_used_again(new_client: ClientFactory) -> Non
     with new_client() as client:
         client.run(ASSETS)
     assert client.run(ASSETS)["totalElements"] == 250
-

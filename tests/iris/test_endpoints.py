@@ -135,7 +135,9 @@ def test_the_limits_are_the_documented_ones(path: str, method: str, limits: list
         pytest.param(
             "/api/location/v1/locations?page=0", "/api/location/v1/locations?page=1", "GET", False, id="page"
         ),
-        pytest.param("/api/location/v1/locations/a", "/api/location/v1/locations/b", "GET", False, id="asset"),
+        pytest.param(
+            "/api/location/v1/locations/a", "/api/location/v1/locations/b", "GET", False, id="asset"
+        ),
         pytest.param(f"{PROMETHEUS}/query", f"{PROMETHEUS}/query_range", "GET", True, id="all PromQL"),
     ],
 )

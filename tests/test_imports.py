@@ -1,0 +1,125 @@
+"""Imports point one way, and what Airflow reads on every DAG parse loads no HTTP."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import airflow_provider_trackunit
+
+ROOT = Path(airflow_provider_trackunit.__file__).parent
+PACKAGE = "airflow_provider_trackunit"
+
+# A module may import those of the rows above its own, not those beside or below it.
+LAYERS = [
+    {"errors"},
+    {"calls"},
+    {"wire"},
+    {"answers"},
+    {"paging", "tokens", "waiting", "transport"},
+    {"aemp", "relay"},
+    {"recognise"},
+    {"endpoints", "walk", "conditions"},
+    {"core"},
+    {"results"},
+    {"frontier"},
+    {"fetching"},
+    {"client", "aio"},
+]
+PLACE = {name: place for place, names in enumerate(LAYERS) for name in names}
+IRIS = sorted((ROOT / "iris").glob("[!_]*.py"))
+EMULATOR = sorted((ROOT / "emulator").rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the full name of everything a module imports, also inside functions and for its types."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def neighbours(path: Path) -> set[str]:
+    """Return the modules of ``iris`` that a module imports."""
+    prefix = f"{PACKAGE}.iris."
+    return {name.removeprefix(prefix).split(".")[0] for name in imported(path) if name.startswith(prefix)}
+
+
+def is_of(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("path", [path for path in IRIS if path.stem in PLACE], ids=lambda path: path.stem)
+def test_a_module_of_the_client_imports_only_what_lies_before_it(path: Path) -> None:
+    later = {name for name in neighbours(path) if PLACE.get(name, len(LAYERS)) >= PLACE[path.stem]}
+    assert later == set()
+
+
+def test_no_two_modules_of_the_client_need_each_other() -> None:
+    graph = {path.stem: neighbours(path) for path in IRIS}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    assert set(order) >= set(graph)
+
+
+@pytest.mark.parametrize("path", IRIS, ids=lambda path: path.stem)
+def test_the_client_knows_neither_airflow_nor_the_emulator_nor_the_airflow_modules(path: Path) -> None:
+    names = set(imported(path))
+    assert {name for name in names if is_of(name, "airflow")} == set()
+    own = {name for name in names if is_of(name, PACKAGE)} - {f"{PACKAGE}.__version__"}
+    assert {name for name in own if not is_of(name, f"{PACKAGE}.iris")} == set()
+
+
+@pytest.mark.parametrize("path", EMULATOR, ids=lambda path: path.stem)
+def test_the_emulator_knows_neither_the_client_nor_airflow(path: Path) -> None:
+    names = set(imported(path))
+    assert {name for name in names if is_of(name, "airflow")} == set()
+    own = {name for name in names if is_of(name, PACKAGE)} - {f"{PACKAGE}.__version__"}
+    assert {name for name in own if not is_of(name, f"{PACKAGE}.emulator")} == set()
+
+
+def test_nothing_imports_the_emulator() -> None:
+    outside = [path for path in ROOT.rglob("*.py") if path not in EMULATOR]
+    users = [path for path in outside if any(is_of(name, f"{PACKAGE}.emulator") for name in imported(path))]
+    assert users == []
+
+
+def only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def test_only_one_module_asks_airflow_for_what_differs_between_its_versions() -> None:
+    users = set()
+    for path in ROOT.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        tree.body = [node for node in tree.body if not only_for_types(node)]
+        names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+        if any(is_of(name, "airflow.sdk") for name in names):
+            users.add(path.relative_to(ROOT).as_posix())
+    assert users == {"_compat.py"}
+
+
+LOADED = """
+import sys
+import airflow_provider_trackunit._compat
+before = set(sys.modules)
+import {module}
+print(" ".join(sorted(set(sys.modules) - before)))
+print(" ".join(sorted(name for name in sys.modules if name.startswith("airflow_provider_trackunit"))))
+"""
+
+
+@pytest.mark.parametrize("module", ["operators", "sensors"])
+def test_parsing_a_dag_loads_nothing_that_talks_http(module: str) -> None:
+    code = LOADED.format(module=f"{PACKAGE}.{module}")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    added, ours = (set(line.split()) for line in done.stdout.splitlines()[-2:])
+    heavy = {"requests", "urllib3", "msgspec", "jmespath", "aiohttp", "tenacity"}
+    assert {name for name in added if name.split(".")[0] in heavy} == set()
+    assert f"{PACKAGE}.{module}" in ours
+    assert f"{PACKAGE}.iris.client" not in ours
