@@ -24,11 +24,11 @@ LAYERS = [
     {"aemp", "relay"},
     {"recognise"},
     {"endpoints", "walk", "conditions"},
-    {"core"},
     {"results"},
     {"frontier"},
-    {"fetching"},
-    {"client", "aio"},
+    {"fetching", "core"},
+    {"client", "aio", "watermark"},
+    {"sharing"},
 ]
 PLACE = {name: place for place, names in enumerate(LAYERS) for name in names}
 IRIS = sorted((ROOT / "iris").glob("[!_]*.py"))
