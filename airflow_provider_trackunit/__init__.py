@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{_PACKAGE}.transfers",
             }
         ],
+        "triggers": [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.triggers"]}],
         "connection-types": [
             {
                 "connection-type": connection.CONN_TYPE,

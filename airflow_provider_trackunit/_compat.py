@@ -26,8 +26,13 @@ if TYPE_CHECKING:
         AirflowException,
         AirflowFailException,
         AirflowRescheduleException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+        TaskDeferred,
     )
     from airflow.sdk.log import mask_secret
+    from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 else:
     if AIRFLOW_VERSION >= (3, 1):
         from airflow.sdk import BaseHook
@@ -52,9 +57,21 @@ else:
             AirflowException,
             AirflowFailException,
             AirflowRescheduleException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+            TaskDeferred,
         )
     else:
-        from airflow.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
+        from airflow.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowRescheduleException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+            TaskDeferred,
+        )
 
     if AIRFLOW_VERSION >= (3, 3):
         from airflow.sdk import RetryPolicy
@@ -63,19 +80,37 @@ else:
         RetryPolicy = object
         RetryDecision = None
 
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+    if AIRFLOW_VERSION >= (3, 0):
+        from airflow.triggers.base import BaseEventTrigger
+    else:
+        BaseEventTrigger = BaseTrigger  # no AssetWatcher will ever run it there
+
 __all__ = [
     "AIRFLOW_VERSION",
     "AirflowException",
     "AirflowFailException",
     "AirflowRescheduleException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
     "BaseSensorOperator",
+    "BaseTrigger",
     "Context",
     "PokeReturnValue",
     "RetryDecision",
     "RetryPolicy",
+    "TaskDeferred",
+    "TriggerEvent",
+    "asset_state_of",
+    "connection_in_loop",
+    "default_deferrable",
     "mask_secret",
+    "mask_secrets_in_loop",
     "object_storage_path",
     "retry_policy_argument",
 ]
@@ -93,3 +128,46 @@ def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
     module = import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 0) else "airflow.io.path")
     folder: ObjectStoragePath = module.ObjectStoragePath(path, conn_id=conn_id)
     return folder
+
+
+def default_deferrable() -> bool:
+    """Return what ``[operators] default_deferrable`` says."""
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+async def connection_in_loop(conn_id: str) -> Any:
+    """Return a connection with one await, as a trigger may read it.
+
+    Before Airflow 3.1 there is no way that awaits; a thread of its own would break the triggerer's line to its
+    supervisor, asgiref's shared one does not.
+    """
+    aget_connection: Any = getattr(BaseHook, "aget_connection", None)
+    if aget_connection is None:
+        from asgiref.sync import sync_to_async
+
+        aget_connection = sync_to_async(BaseHook.get_connection)
+    return await aget_connection(conn_id)
+
+
+async def mask_secrets_in_loop(*secrets: str) -> None:
+    """Mask secrets from inside an event loop; a plain ``mask_secret`` there is lost on 3.1 and fails on 3.0."""
+    if AIRFLOW_VERSION >= (3, 3):
+        from airflow.sdk.log import amask_secret
+    else:
+        from asgiref.sync import sync_to_async
+
+        amask_secret = sync_to_async(mask_secret)
+    for secret in filter(None, secrets):
+        await amask_secret(secret)
+
+
+def asset_state_of(trigger: Any) -> Any:
+    """Return where an event trigger may keep its state (Airflow 3.3), else None.
+
+    Watchers with equal arguments are one trigger with several assets; the state then lies with the first of them.
+    """
+    stores = getattr(trigger, "asset_state_store", None)
+    by_name: dict[str, Any] = getattr(stores, "_by_name", {})
+    return by_name[min(by_name)] if len(by_name) > 1 else stores

@@ -11,8 +11,10 @@ from airflow_provider_trackunit._compat import (
     AirflowException,
     AirflowFailException,
     BaseOperator,
+    default_deferrable,
     retry_policy_argument,
 )
+from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
@@ -60,6 +62,8 @@ class IrisApiOperator(BaseOperator):
         false fails the try
     :param response_filter: called likewise; what it returns is the result of the task
     :param trackunit_conn_id: the connection (templated)
+    :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
+        hook sleeps (two minutes); the call then begins anew. By default as ``[operators] default_deferrable`` says
     :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
@@ -87,6 +91,7 @@ class IrisApiOperator(BaseOperator):
         response_check: Callable[..., bool] | None = None,
         response_filter: Callable[..., Any] | None = None,
         trackunit_conn_id: str = IrisHook.default_conn_name,
+        deferrable: bool | None = None,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
@@ -102,6 +107,7 @@ class IrisApiOperator(BaseOperator):
         self.response_check = response_check
         self.response_filter = response_filter
         self.trackunit_conn_id = trackunit_conn_id
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
 
     @cached_property
     def hook(self) -> IrisHook:
@@ -114,8 +120,24 @@ class IrisApiOperator(BaseOperator):
         :raises AirflowFailException: for an error that no retry can mend
         :raises IrisError: for one that a retry can
         """
-        with permanent_errors_fail():
-            data = self._read()
+        return self._call(context, Deferrals.begin(self))
+
+    def resume(self, context: Context, event: Any = None) -> Any:
+        """Begin the call anew, now that the limit lets it go on.
+
+        :raises ValueError: when the event is none of this operator's trigger
+        """
+        return self._call(context, Deferrals.of_event(event))
+
+    def _call(self, context: Context, deferrals: Deferrals) -> Any:
+        try:
+            with permanent_errors_fail():
+                data = self._read()
+        except IrisError as error:
+            if self.deferrable:
+                safe = self.method.upper() in {"GET", "HEAD"}
+                defer_while_limited(self, error, deferrals, max_wait_s=self.hook.max_wait_s, safe=safe)
+            raise
         if self.response_check is not None and not call_with_context(self.response_check, data, context):
             raise AirflowException(f"{self.method} {self.endpoint}: response_check returned a false value")
         if self.response_filter is not None:

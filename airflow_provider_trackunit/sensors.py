@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import (
+    AirflowFailException,
     AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
+    default_deferrable,
     retry_policy_argument,
+)
+from airflow_provider_trackunit.deferral import (
+    LEAST_DEFERRAL_S,
+    backstop,
+    error_of,
+    execution_deadline,
+    validated,
 )
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
@@ -19,12 +32,10 @@ from airflow_provider_trackunit.operators import REQUEST_FIELDS, permanent_error
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
-
-# A sensor outlives a bad minute of IRIS or of the network; after so many failures in a row it is no bad minute.
-_MAX_FAILURES_IN_A_ROW = 10
+    from airflow_provider_trackunit.iris.patience import Patience
 
 # Spreading requests over a limit per second takes up to a second; that is no reason to give up a poke.
 _LEAST_WAIT_S = 1.0
@@ -50,6 +61,8 @@ class IrisSensor(BaseSensorOperator):
         sense of Python: not null, false, zero or empty (templated). Without one the wait is over when the answer
         holds at least one record, or is an object that is not empty
     :param trackunit_conn_id: the connection (templated)
+    :param deferrable: whether to wait in the triggerer, without a worker slot, after a first poke on the worker; polls
+        are then at least 10 seconds apart. By default as ``[operators] default_deferrable`` says
     :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
@@ -74,6 +87,7 @@ class IrisSensor(BaseSensorOperator):
         headers: Mapping[str, Any] | None = None,
         condition: str | None = None,
         trackunit_conn_id: str = IrisHook.default_conn_name,
+        deferrable: bool | None = None,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
@@ -86,7 +100,7 @@ class IrisSensor(BaseSensorOperator):
         self.headers = headers
         self.condition = condition
         self.trackunit_conn_id = trackunit_conn_id
-        self._failures = 0
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._not_before = 0.0
 
     @cached_property
@@ -95,6 +109,103 @@ class IrisSensor(BaseSensorOperator):
         return IrisHook(
             self.trackunit_conn_id, max_wait_s=min(max(self.poke_interval, _LEAST_WAIT_S), _MOST_WAIT_S)
         )
+
+    @cached_property
+    def _patience(self) -> Patience:
+        from airflow_provider_trackunit.iris.patience import Patience
+
+        return Patience()
+
+    def execute(self, context: Context) -> Any:
+        """Return what was found; waits here, or in the triggerer with ``deferrable``."""
+        if not self.deferrable:
+            return super().execute(context)
+        limit = execution_deadline(self)
+        ends_at = time.time() + self.timeout
+        by_task = limit is not None and limit < ends_at
+        return self._look_and_defer(
+            context, {"deadline_epoch_s": limit if by_task else ends_at, "by_task": by_task}
+        )
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Return what the trigger found, or raise what it reports, as the sensor does in its other modes.
+
+        :raises AirflowSensorTimeout: when ``timeout`` is over
+        :raises AirflowTaskTimeout: when ``execution_timeout`` is over
+        :raises AirflowSkipException: instead of those and of permanent errors, with ``soft_fail``
+        :raises AirflowFailException: for an error that no retry can mend
+        :raises IrisError: after ten transient errors in a row
+        :raises ValueError: when the event is none of this sensor's trigger
+        """
+        event = validated(event, "done", "timeout", "error")
+        state = event["state"]
+        if event["status"] == "done" and "value" in event:
+            return event["value"]
+        if event["status"] == "done":
+            # Too large for an event.
+            return self._look_and_defer(context, state)
+        with self._failing_as_in_other_modes():
+            if event["status"] == "error":
+                return self._ended_by(error_of(event), state)
+            if state.get("by_task"):
+                raise AirflowTaskTimeout(f"{self.endpoint}: execution_timeout is over")
+            raise AirflowSensorTimeout(f"{self.endpoint}: timeout of {self.timeout:.0f} s is over")
+
+    def _ended_by(self, error: IrisError, state: Mapping[str, Any]) -> Any:
+        if error.transient and self.silent_fail:
+            self.log.error("The wait goes on (silent_fail) after: %s", error)
+            return self._defer(state)
+        with permanent_errors_fail():
+            raise error
+
+    def _look_and_defer(self, context: Context, state: Mapping[str, Any]) -> Any:
+        """Look once here; wait on in the triggerer, or here when the time left is too short for a deferral."""
+        with self._failing_as_in_other_modes():
+            result = self.poke(context)
+        if result.is_done:
+            return result.xcom_value
+        left_s = state["deadline_epoch_s"] - time.time()
+        if left_s >= LEAST_DEFERRAL_S:
+            return self._defer(state)
+        time.sleep(max(0.0, min(self.poke_interval, left_s)))
+        self.timeout = max(0.0, left_s - self.poke_interval)
+        return super().execute(context)
+
+    def _defer(self, state: Mapping[str, Any]) -> None:
+        from airflow_provider_trackunit.triggers import IrisTrigger
+
+        trigger = IrisTrigger(
+            endpoint=self.endpoint,
+            method=self.method,
+            path_params=self.path_params,
+            query_params=self.query_params,
+            json=self.json,
+            headers=self.headers,
+            condition=self.condition,
+            trackunit_conn_id=self.trackunit_conn_id,
+            poll_interval_s=self.poke_interval,
+            deadline_epoch_s=state["deadline_epoch_s"],
+            not_before_epoch_s=time.time() + max(0.0, self._not_before - time.monotonic()),
+            state=state,
+        )
+        self.log.info("Waiting in the triggerer, every %.0f s", trigger.poll_interval_s)
+        self.defer(
+            trigger=trigger, method_name="execute_complete", timeout=backstop(state["deadline_epoch_s"])
+        )
+
+    @contextmanager
+    def _failing_as_in_other_modes(self) -> Iterator[None]:
+        """Turn failures into skips exactly where a sensor does that when it pokes."""
+        try:
+            yield
+        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException) as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped, not failed: {error}") from error
+            raise
+        except IrisError as error:
+            if self.never_fail:
+                raise AirflowSkipException(f"Skipped, not failed: {error}") from error
+            raise
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Return whether the wait is over, and what was found.
@@ -113,11 +224,11 @@ class IrisSensor(BaseSensorOperator):
             except IrisError as error:
                 self._survive(error)
                 return PokeReturnValue(is_done=False)
-        self._failures = 0
+        self._patience.succeeded()
         return PokeReturnValue(is_done=bool(found), xcom_value=found)
 
     def _look(self) -> Any:
-        from airflow_provider_trackunit.iris.conditions import Condition, found_records
+        from airflow_provider_trackunit.iris.conditions import Condition, look
 
         condition = Condition(self.condition) if self.condition else None
         page = self.hook.first_page(
@@ -128,18 +239,14 @@ class IrisSensor(BaseSensorOperator):
             json=self.json,
             headers=self.headers,
         )
-        return found_records(page) if condition is None else condition.value(page.document)
+        return look(page, condition)
 
     def _survive(self, error: IrisError) -> None:
         """Let a transient error pass as "not yet", and keep away as long as IRIS said."""
-        self._failures += 1
-        if not error.transient or self._failures >= _MAX_FAILURES_IN_A_ROW:
-            raise error
-        self.log.warning("Failure %d of %d in a row: %s", self._failures, _MAX_FAILURES_IN_A_ROW, error)
-        wait_s = error.retry_after or 0.0
+        wait_s = self._patience.survive(error)
         if wait_s <= self.poke_interval:
             return
-        if self.reschedule:
+        if self.reschedule and not self.deferrable:
             at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait_s)
             raise AirflowRescheduleException(at)  # type: ignore[no-untyped-call] # untyped in Airflow
         self._not_before = time.monotonic() + wait_s

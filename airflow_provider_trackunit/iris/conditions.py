@@ -53,3 +53,8 @@ def found_records(page: Page) -> Any:
     if page.paginated or len(page.raw_records) != 1:
         return len(page.raw_records)
     return page.records[0]
+
+
+def look(page: Page, condition: Condition | None) -> Any:
+    """Return what a wait finds in an answer; it is over when that is true in the sense of Python."""
+    return found_records(page) if condition is None else condition.value(page.document)

@@ -109,6 +109,12 @@ class ClientCore:
         call = make_call(self.origin, endpoint, **request)
         return call, find(call)
 
+    def sustained_interval_s(
+        self, endpoint: str, requests: int, **request: Unpack[RequestArguments]
+    ) -> float:
+        """Return how far apart polls of so many requests have to be, by the documented limits of an endpoint."""
+        return self._call(endpoint, **request)[1].sustained_interval_s(requests)
+
     def _frontier(
         self, endpoint: str, cursor: Cursor | None, **request: Unpack[RequestArguments]
     ) -> Frontier:
@@ -128,9 +134,7 @@ class ClientCore:
         return self._rules(self._max_attempts, safe=True)
 
     def _rules(self, max_attempts: int, *, safe: bool) -> RetryRules:
-        return RetryRules(
-            max_attempts, self._max_wait_s, safe=safe, chance=self._chance, left_s=self._left_s
-        )
+        return RetryRules(max_attempts, self._max_wait_s, safe=safe, chance=self._chance, left_s=self._left_s)
 
     def _left_s(self) -> float:
         """Return the seconds that are left of the time for everything."""

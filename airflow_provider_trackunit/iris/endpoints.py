@@ -79,6 +79,19 @@ class Endpoint:
         """Return how long to wait after a 429 that does not say: the longest window, when calls are metered."""
         return max((limit.rate.per_s for limit in self.limits if limit.rate.metered), default=None)
 
+    def sustained_interval_s(self, requests: int) -> float:
+        """Return how far apart polls of so many requests (pages) have to be, if they never end.
+
+        A pool does not count: it would be gone on the first day.
+        """
+        return max(
+            (
+                limit.rate.per_s / limit.rate.calls * (1 if "{url}" in limit.bucket else requests)
+                for limit in self.limits
+            ),
+            default=0.0,
+        )
+
     def _bucket(self, limit: Limit, call: Call) -> str:
         if "{" not in limit.bucket:
             return limit.bucket

@@ -51,11 +51,11 @@ def test_every_module_that_is_declared_exists() -> None:
     info = get_provider_info()
     modules = [
         name
-        for kind in ("hooks", "operators", "sensors")
+        for kind in ("hooks", "operators", "sensors", "triggers")
         for one in info[kind]
         for name in one["python-modules"]
     ]
-    assert len(modules) == 3
+    assert len(modules) == 4
     for name in modules:
         import_module(name)
 
