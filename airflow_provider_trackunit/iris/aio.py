@@ -7,6 +7,7 @@ aiohttp: that costs a quarter of a second, so import this one late, and not on a
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import random
 import ssl
@@ -260,8 +261,9 @@ class AsyncIrisClient(ClientCore):
         named = self._proxies[origin]
         if named is None:
             return {}
-        login = aiohttp.BasicAuth(named.user, named.password or "") if named.user else None
-        return {"proxy": named.with_user(None), "proxy_auth": login}
+        login = f"{named.user}:{named.password or ''}".encode()
+        basic = {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"} if named.user else {}
+        return {"proxy": named.with_user(None), "proxy_headers": basic}
 
 
 def _environment(url: str, ca_bundle: str | None) -> Any:
