@@ -107,7 +107,8 @@ class IrisClient(ClientCore):
         :raises IrisConfigurationError: at once, when an argument is unusable; other errors when their page is due
         """
         frontier = self._frontier(endpoint, cursor, **request)
-        return (page for _, page in fetch_pages(self._fetch, frontier, max(1, max_concurrency)))
+        batches = fetch_pages(self._fetch, frontier, max(1, max_concurrency))
+        return (page for _, pages in batches for page in pages)
 
     def records(self, endpoint: str, **arguments: Any) -> Iterator[Any]:
         """Return every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""

@@ -145,15 +145,17 @@ class _Export:
             [request_member(item) for item in request.items] if request.items is not None else None
         )
         self._buffer = PartBuffer(request.compression)
-        self._requests_before = self._checkpoint.requests - self._api_requests()
+        self._position = self._checkpoint.position
+        self._in_step = True
+        self._requests_before = self._checkpoint.requests - self._sent_by_client()
         self._skipped = list(self._checkpoint.skipped)
         self._progress = _Progress()
 
     def run(self) -> Manifest:
         try:
-            with closing(self._pages()) as pages:
-                for item, page in pages:
-                    self._add(item, page)
+            with closing(self._pages()) as batches:
+                for item, pages in batches:
+                    self._add(item, pages)
                     if self._buffer.raw_bytes >= self._request.part_bytes:
                         self._cut()
         except (IrisStorageError, IrisCheckpointError):
@@ -161,7 +163,8 @@ class _Export:
         except BaseException as error:
             self._save_before(error)
             raise
-        self._cut()
+        if self._buffer.records:
+            self._cut()
         return self._finish()
 
     # -- beginning and end
@@ -221,7 +224,7 @@ class _Export:
             compression=self._request.compression,
             announced=self._frontier.announced,
             skipped=self._skipped,
-            requests=self._checkpoint.requests,
+            requests=self._requests(),
             started_at=self._checkpoint.started_at,
             finished_at=now(),
             run=self._request.run,
@@ -236,7 +239,7 @@ class _Export:
 
     # -- pages
 
-    def _pages(self) -> Generator[tuple[int, Page]]:
+    def _pages(self) -> Generator[tuple[int, list[Page]]]:
         return fetch_pages(self._fetch, self._frontier, self._request.max_concurrency, self._may_skip)
 
     def _fetch(self, errand: Errand) -> Page:
@@ -254,15 +257,26 @@ class _Export:
         log.warning("Skipped %s: %s", skipped.path_params, error)
         return True
 
-    def _add(self, item: int, page: Page) -> None:
-        self._buffer.add(page.raw_records, None if self._members is None else self._members[item])
+    def _add(self, item: int, pages: Sequence[Page]) -> None:
+        """Put pages into the part that is being filled, and note the position that is reached with them.
+
+        A time limit or a signal can raise anywhere in here; a buffer that does not fit to its position is never
+        written.
+        """
+        self._in_step = False
+        for page in pages:
+            self._buffer.add(page.raw_records, None if self._members is None else self._members[item])
+        self._position = self._frontier.position()
+        self._in_step = True
 
     # -- parts
 
     def _save_before(self, error: BaseException) -> None:
         """Write what was fetched, so that the next try does not ask for it again."""
+        if not self._in_step:
+            return
         for item, page in self._frontier.too_early():
-            self._add(item, page)
+            self._add(item, [page])
         try:
             self._cut()
         except IrisError as storing:
@@ -270,26 +284,32 @@ class _Export:
 
     def _cut(self) -> None:
         """Write the current part, then the checkpoint that counts it."""
+        self._in_step = False
         self._refuse_other_writer()
-        parts = self._checkpoint.parts
-        buffer, self._buffer = self._buffer, PartBuffer(self._request.compression)
-        if buffer.records:
-            data = buffer.finish()
-            name = part_name(len(parts), self._request.compression)
-            with self._storing(name):
-                self._store.write(name, data)
-            parts = [*parts, Part(name, buffer.records, len(data))]
-        self._checkpoint = msgspec.structs.replace(
+        checkpoint = msgspec.structs.replace(
             self._checkpoint,
-            position=self._frontier.position(),
-            parts=parts,
-            skipped=self._skipped,
-            requests=self._requests_before + self._api_requests(),
+            position=self._position,
+            skipped=list(self._skipped),
+            requests=self._requests(),
         )
-        with self._storing(CHECKPOINT):
-            self._store.write(CHECKPOINT, msgspec.json.encode(self._checkpoint))
+        buffer = self._buffer
         if buffer.records:
-            self._report(parts[-1])
+            part = self._write_part(buffer)
+            checkpoint = msgspec.structs.replace(checkpoint, parts=[*checkpoint.parts, part])
+        with self._storing(CHECKPOINT):
+            self._store.write(CHECKPOINT, msgspec.json.encode(checkpoint))
+        self._checkpoint = checkpoint
+        self._buffer = PartBuffer(self._request.compression)
+        self._in_step = True
+        if buffer.records:
+            self._report(checkpoint.parts[-1])
+
+    def _write_part(self, buffer: PartBuffer) -> Part:
+        data = buffer.finish()
+        name = part_name(len(self._checkpoint.parts), self._request.compression)
+        with self._storing(name):
+            self._store.write(name, data)
+        return Part(name, buffer.records, len(data))
 
     def _refuse_other_writer(self) -> None:
         with self._storing(CHECKPOINT):
@@ -318,7 +338,11 @@ class _Export:
 
     # -- log
 
-    def _api_requests(self) -> int:
+    def _requests(self) -> int:
+        """Return the API requests of all tries; the client may have sent others before."""
+        return self._requests_before + self._sent_by_client()
+
+    def _sent_by_client(self) -> int:
         return self._client.requests - self._client.token_requests
 
     def _report(self, part: Part) -> None:

@@ -34,8 +34,10 @@ def fetch_pages(
     frontier: Frontier,
     max_concurrency: int,
     may_skip: Callable[[Errand, IrisError], bool] = lambda _errand, _error: False,
-) -> Generator[tuple[int, Page]]:
-    """Yield item and page, as they come; the pages of one item in order.
+) -> Generator[tuple[int, list[Page]]]:
+    """Yield an item and the pages of it that can be used now, as they come; the pages of one item in order.
+
+    The pages of one yield belong together: only with all of them is the position of the frontier reached.
 
     When a page fails for good, those still on their way are waited for and yielded before the error is raised:
     they were asked for, and a metered URL would not answer again.
@@ -60,7 +62,7 @@ def fetch_pages(
                 errand = under_way.pop(future)
                 error = _error_of(future)
                 if error is None:
-                    yield from ((errand.item, page) for page in frontier.arrived(errand, future.result()))
+                    yield errand.item, frontier.arrived(errand, future.result())
                 elif may_skip(errand, error):
                     frontier.skip(errand.item)
                 else:

@@ -7,6 +7,7 @@ walk are handed out in order; between items there is no order. The frontier can 
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from dataclasses import dataclass, field
@@ -55,7 +56,12 @@ class _OpenWalk:
         """Return the pages after the current one that are known to exist and not asked for."""
         if self.latest is None:
             return []
-        return [cursor for cursor in self.row.paging.ahead(self.latest, at_most) if self.wants(cursor)]
+        announced = [dict(cursor) for cursor in self.row.paging.ahead(self.latest, at_most)]
+        # Pages that an earlier try wrote take the walk further than the latest page that came.
+        passed = (
+            announced.index(dict(self.walk.cursor or {})) if self.walk.cursor in announced else len(announced)
+        )
+        return [cursor for cursor in announced[passed:] if self.wants(cursor)]
 
 
 class Frontier:
@@ -90,9 +96,7 @@ class Frontier:
         """
         free = at_most - sum(len(one.asked) + len(one.early) for one in self._open.values())
         found: list[Errand] = []
-        for item, cursor in self._candidates(at_most):
-            if len(found) >= free:
-                break
+        for item, cursor in itertools.islice(self._candidates(at_most), max(free, 0)):
             one = self._open[item]
             one.asked.add(_key(cursor))
             found.append(Errand(item, one.walk.call, one.row, cursor))
