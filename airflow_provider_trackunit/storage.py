@@ -1,4 +1,4 @@
-"""An Airflow object storage path as the store of an export: files appear whole or not at all.
+"""A folder of any fsspec file system as the store of an export: files appear whole or not at all.
 
 An object store takes an object in one call, which makes it appear at once. A local file is written under a
 name of its own first and renamed, because a reader, or a full disk, could catch it half written.
@@ -19,17 +19,23 @@ _USER_INFO = re.compile(r"(?<=://)[^/@]*@")
 
 
 class FolderStore:
-    """One folder of a file system or bucket, through Airflow's ``ObjectStoragePath``.
+    """One folder of a file system or bucket.
 
-    :param folder: where the files go; made when the first is written
+    :param fs: an fsspec file system
+    :param root: the folder in it; made when the first file is written
+    :param label: how messages name it; credentials are taken out
     """
 
-    def __init__(self, folder: ObjectStoragePath) -> None:
-        self._folder = folder
-        self._fs: Any = folder.fs
-        self._root = str(folder.path).rstrip("/")
-        self._local = folder.protocol in {"file", "local", ""}
-        self.label = _USER_INFO.sub("", str(folder)).rstrip("/")
+    def __init__(self, fs: Any, root: str, label: str) -> None:
+        self._fs = fs
+        self._root = root.rstrip("/")
+        self._local = "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+        self.label = _USER_INFO.sub("", label).rstrip("/")
+
+    @classmethod
+    def of(cls, folder: ObjectStoragePath) -> FolderStore:
+        """Return the store of an Airflow path, with the connection that it names."""
+        return cls(folder.fs, str(folder.path), str(folder))
 
     def names(self) -> list[str]:
         """Return the names of the files in the folder, those of a write that broke off included."""

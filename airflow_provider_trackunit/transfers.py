@@ -131,7 +131,7 @@ class IrisToObjectStorageOperator(BaseOperator):
         with permanent_errors_fail():
             client = self.hook.get_conn()
             self._origin = client.origin
-            store = FolderStore(object_storage_path(self.output_path, self.output_conn_id))
+            store = FolderStore.of(object_storage_path(self.output_path, self.output_conn_id))
             manifest = export_pages(client, self._request(client.origin, context), store)
         found: dict[str, Any] = msgspec.to_builtins(manifest)
         return found

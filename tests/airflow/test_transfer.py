@@ -1,0 +1,260 @@
+"""IrisToObjectStorageOperator in real stores, with real assets and the real OpenLineage provider."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowFailException, object_storage_path
+from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisStorageError
+from airflow_provider_trackunit.storage import FolderStore, dataset_of
+from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow_provider_trackunit.emulator import IrisEmulator
+
+ASSETS = "/api/asset/v1/assets"
+FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
+
+
+def context(run_id: str = "run", map_index: int = -1, **others: Any) -> Any:
+    instance = SimpleNamespace(dag_id="dag", task_id="pull", run_id=run_id, map_index=map_index)
+    return {"ti": instance, **others}
+
+
+def transfer(output_path: Path | str, **arguments: Any) -> IrisToObjectStorageOperator:
+    path = output_path if isinstance(output_path, str) else f"file://{output_path}"
+    defaults: dict[str, Any] = {"task_id": "pull", "endpoint": ASSETS, "output_path": path}
+    return IrisToObjectStorageOperator(**{**defaults, **arguments})
+
+
+def records_in(folder: Path) -> list[dict[str, Any]]:
+    manifest = json.loads((folder / "_manifest.json").read_bytes())
+    names = {"_manifest.json", *(part["name"] for part in manifest["parts"])}
+    assert {file.name for file in folder.iterdir()} == names
+    return [
+        json.loads(line)
+        for part in manifest["parts"]
+        for line in gzip.decompress((folder / part["name"]).read_bytes()).splitlines()
+    ]
+
+
+def test_a_fleet_lands_in_a_folder_and_the_manifest_is_the_result(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    manifest = transfer(tmp_path / "out", query_params={"size": 50}, part_bytes=50_000).execute(context())
+    assert len({record["id"] for record in records_in(tmp_path / "out")}) == 250
+    assert json.loads((tmp_path / "out" / "_manifest.json").read_bytes()) == manifest
+    assert json.loads(json.dumps(manifest)) == manifest
+    assert iris_connection.stats()["token_requests"] == 1
+
+
+@pytest.mark.parametrize("output", ["{folder}", "file://{folder}/", "file://{folder}"])
+def test_a_folder_can_be_written_in_several_ways(
+    iris_connection: IrisEmulator, tmp_path: Path, output: str
+) -> None:
+    transfer(output.format(folder=tmp_path / "out")).execute(context())
+    assert len(records_in(tmp_path / "out")) == 250
+
+
+def test_a_fan_out_takes_its_items_from_a_list(iris_connection: IrisEmulator, tmp_path: Path) -> None:
+    first = transfer(tmp_path / "fleet", endpoint=FLEET)
+    first.execute(context())
+    pins = [record["EquipmentHeader"].get("PIN") for record in records_in(tmp_path / "fleet")]
+    items = [{"pin": pin} for pin in pins if pin][:20]
+    manifest = transfer(
+        tmp_path / "hours",
+        endpoint=f"{FLEET}/Equipment/ID/{{pin}}/CumulativeOperatingHours/2026-01-01T00:00:00Z/2026-01-14T00:00:00Z",
+        path_params=[*items, {"pin": "no-such-machine"}],
+        on_item_error="skip",
+    ).execute(context())
+    assert {record["_request"]["pin"] for record in records_in(tmp_path / "hours")} <= {
+        one["pin"] for one in items
+    }
+    assert [one["path_params"]["pin"] for one in manifest["skipped"]] == ["no-such-machine"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"path_params": "[{'pin': 1}]"}, "render_template_as_native_obj"),
+        ({"path_params": [1]}, "every item must be a mapping"),
+        ({"on_item_error": "ignore"}, "on_item_error"),
+        ({"compression": "zip"}, "compression"),
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"endpoint": f"{ASSETS}/{{assetId}}", "path_params": [{"id": "x"}]}, "no value for assetId"),
+    ],
+)
+def test_arguments_that_cannot_work_fail_at_once_and_say_which(
+    iris_connection: IrisEmulator, tmp_path: Path, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        transfer(tmp_path / "out", **arguments).execute(context())
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_mapped_instances_with_one_output_path_are_refused(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    transfer(tmp_path).execute(context(map_index=0))
+    with pytest.raises(AirflowFailException, match="map index 0"):
+        transfer(tmp_path).execute(context(map_index=1))
+    assert len(records_in(tmp_path)) == 250
+
+
+def test_a_limit_that_lasts_keeps_what_came_and_says_when_to_go_on(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    iris_connection.fault(path="/Fleet/2", kind="rate_limit")
+    with pytest.raises(IrisRateLimitError) as raised:
+        transfer(tmp_path, endpoint=FLEET, max_concurrency=1).execute(context())
+    assert raised.value.retry_after == 900
+    assert {file.name for file in tmp_path.iterdir()} == {"_checkpoint.json", "part-00000.jsonl.gz"}
+    transfer(tmp_path, endpoint=FLEET).execute(context())
+    assert len(records_in(tmp_path)) == 200
+    assert len(iris_connection.requests("/Fleet/1")) == 1
+
+
+def test_a_place_that_cannot_be_written_is_said(iris_connection: IrisEmulator, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(IrisStorageError, match="could not be written or read"):
+        transfer(tmp_path / "file" / "out").execute(context())
+
+
+def test_a_local_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    store = FolderStore.of(object_storage_path(f"file://{tmp_path}", None))
+    store.write("part-00000.jsonl", b"old")
+    (tmp_path / "part-00001.jsonl.unfinished").write_bytes(b"of a process that was killed")
+    assert store.names() == ["part-00000.jsonl"]
+    assert [file.name for file in tmp_path.iterdir()] == ["part-00000.jsonl"]
+    (tmp_path / "part-00002.jsonl").mkdir()
+    (tmp_path / "part-00002.jsonl" / "x").mkdir()
+    with pytest.raises(OSError):
+        store.write("part-00002.jsonl.unfinished/x", b"cannot be")
+    assert store.read("part-00000.jsonl") == b"old"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """Return the URL of an S3 server with a bucket called ``lake``."""
+    boto3 = import_module("boto3")
+    server_module = import_module("moto.server")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    client = boto3.client(
+        "s3", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="key"
+    )
+    client.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    yield url
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("output_path", "output_conn_id"),
+    [("s3://lake_conn@lake/a/fleet", None), ("s3://lake/b/fleet/", "lake_conn")],
+)
+def test_a_fleet_lands_in_s3_and_a_second_run_replaces_it(
+    iris_connection: IrisEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    s3: str,
+    output_path: str,
+    output_conn_id: str | None,
+) -> None:
+    connection = {
+        "conn_type": "aws",
+        "login": "id",
+        "password": "a-long-secret-key",
+        "extra": {"endpoint_url": s3, "region_name": "eu-west-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE_CONN", json.dumps(connection))
+
+    def pull(run_id: str) -> dict[str, Any]:
+        operator = transfer(
+            output_path, output_conn_id=output_conn_id, query_params={"size": 50}, part_bytes=50_000
+        )
+        return operator.execute(context(run_id))
+
+    first = pull("first")
+    iris_connection.fleet(shrink=200)
+    second = pull("second")
+    store = FolderStore.of(object_storage_path(output_path, output_conn_id))
+    assert len(first["parts"]) > len(second["parts"]) == 1
+    assert sorted(store.names()) == ["_manifest.json", "part-00000.jsonl.gz"]
+    part = store.read("part-00000.jsonl.gz")
+    assert part is not None
+    assert len(part) == second["parts"][0]["bytes"]
+    assert len(gzip.decompress(part).splitlines()) == 50
+    assert "a-long-secret-key" not in store.label
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("s3://conn@lake/a/fleet/", ("s3://lake", "a/fleet")),
+        ("gs://lake/fleet", ("gs://lake", "fleet")),
+        ("file:///data/fleet", ("file", "/data/fleet")),
+        ("/data/fleet/", ("file", "/data/fleet")),
+        ("s3://lake", ("s3://lake", "/")),
+    ],
+)
+def test_a_folder_is_named_in_lineage_without_its_connection(folder: str, expected: tuple[str, str]) -> None:
+    assert dataset_of(folder) == expected
+
+
+def test_lineage_names_the_endpoint_and_the_folder_once_with_its_records(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    operator = transfer(tmp_path)
+    operator.execute(context())
+    lineage = operator.get_openlineage_facets_on_complete(None)
+    assert [(one.namespace, one.name) for one in lineage.inputs] == [(iris_connection.url, ASSETS)]
+    (output,) = lineage.outputs
+    assert (output.namespace, output.name) == ("file", str(tmp_path))
+    assert output.outputFacets["outputStatistics"].rowCount == 250
+
+
+def test_the_extractor_of_the_openlineage_provider_finds_it(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    manager = import_module("airflow.providers.openlineage.extractors.manager").ExtractorManager()
+    operator = transfer(tmp_path)
+    operator.execute(context())
+    extractor = manager._get_extractor(operator)
+    lineage = extractor.extract_on_complete(None)
+    assert [one.name for one in lineage.outputs] == [str(tmp_path)]
+
+
+def test_the_counts_go_to_the_events_of_the_outlets(iris_connection: IrisEmulator, tmp_path: Path) -> None:
+    asset: Any
+    if AIRFLOW_VERSION >= (3, 0):
+        asset = import_module("airflow.sdk").Asset(name="fleet", uri="s3://lake/fleet")
+    else:
+        asset = import_module("airflow.datasets").Dataset("s3://lake/fleet")
+    events = {asset: SimpleNamespace(extra={"kept": 1})}
+    transfer(tmp_path, outlets=[asset]).execute(context(outlet_events=events))
+    assert events[asset].extra == {
+        "kept": 1,
+        "endpoint": ASSETS,
+        "records": 250,
+        "parts": 1,
+        "manifest": f"file://{tmp_path}/_manifest.json",
+    }
+
+
+def test_every_argument_of_the_request_and_the_place_is_templated(tmp_path: Path) -> None:
+    operator = transfer("s3://lake/{{ x }}", path_params=[{"pin": "{{ x }}"}], output_conn_id="{{ x }}")
+    variables: Any = {"x": "v"}
+    operator.render_template_fields(variables)
+    assert operator.output_path == "s3://lake/v"
+    assert operator.path_params == [{"pin": "v"}]
+    assert operator.output_conn_id == "v"
