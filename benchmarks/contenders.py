@@ -42,8 +42,6 @@ def transfer_operator(url: str, folder: str, concurrency: int) -> Callable[[], i
     )
     context: Any = {"ti": SimpleNamespace(dag_id="d", task_id="fleet", run_id="r", map_index=-1)}
     # Start-up, which is not counted: the modules, and the look-up of installed file systems.
-    import airflow_provider_trackunit.iris.export
-    import airflow_provider_trackunit.storage
     from airflow_provider_trackunit._compat import object_storage_path
 
     assert object_storage_path(f"file://{folder}", None).fs  # noqa: S101 (its first use loads what it needs)

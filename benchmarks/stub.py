@@ -32,7 +32,8 @@ def asset(number: int, chance: random.Random) -> dict[str, object]:
         "hidden": False,
         "permissions": {"edit": False},
         "telematicsDevices": [
-            {"id": str(chance.randrange(10**6)), "serialNumber": str(chance.randrange(10**7))} for _ in range(2)
+            {"id": str(chance.randrange(10**6)), "serialNumber": str(chance.randrange(10**7))}
+            for _ in range(2)
         ],
         "customFields": {f"field{index}": f"{chance.getrandbits(64):016x}" for index in range(14)},
     }
@@ -46,7 +47,9 @@ class Stub:
         self.size = size
         self.latency_s = latency_s
         chance = random.Random(1)
-        self.content = json.dumps([asset(number, chance) for number in range(size)], separators=(",", ":")).encode()
+        self.content = json.dumps(
+            [asset(number, chance) for number in range(size)], separators=(",", ":")
+        ).encode()
 
     def page(self, number: int) -> bytes:
         """Return one page; all have the same records."""
@@ -70,13 +73,19 @@ class Stub:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lines = head.decode("latin-1").split("\r\n")
                 length = next(
-                    (int(line.partition(":")[2]) for line in lines if line.lower().startswith("content-length")), 0
+                    (
+                        int(line.partition(":")[2])
+                        for line in lines
+                        if line.lower().startswith("content-length")
+                    ),
+                    0,
                 )
                 if length:
                     await reader.readexactly(length)
                 body = await self.answer(lines[0].split(" ")[1])
                 writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                    % len(body)
                 )
                 writer.write(body)
                 await writer.drain()

@@ -4,6 +4,7 @@ It listens on the loopback interface only.
 """
 
 import asyncio
+import logging
 import socket
 import threading
 
@@ -44,6 +45,8 @@ def server_for(world: World) -> uvicorn.Server:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
+    # Airflow sets up logging anew and brings the lines of a test's own server back; nobody asked for them.
+    logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Server(config)
 
 
