@@ -28,8 +28,10 @@ test: ## Check format, lint, types and run all tests
 lint: ## Check format, lint and types only
 	@$(READY) -m scripts.check --only static
 
-bench: ## Measure what importing the operators costs a DAG file
-	@$(READY) -m benchmarks.import_time
+bench: ## Measure imports, and transfers beside what people use today
+	@environment=$$($(PYTHON) -m scripts.environments --bench $(AIRFLOW)) && \
+	$$environment/bin/python -m benchmarks.import_time && \
+	$$environment/bin/python -m benchmarks.transfer
 
 clean: ## Remove the environments, scratch files and caches
 	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist

@@ -58,30 +58,37 @@ class SetupError(Exception):
     """The environment cannot be made; the text says what is missing."""
 
 
-def ensure(series: str) -> Path:
+def ensure(series: str, *, bench: bool = False) -> Path:
     """Return the directory of the environment for one Airflow, made if need be.
 
+    :param bench: whether it is the one with the packages that the benchmarks compare with
     :raises SetupError: when there is no suitable Python, or the installation fails
     """
     airflow = AIRFLOWS[series]
-    place = ENVIRONMENTS / f"airflow-{airflow.release}"
+    place = ENVIRONMENTS / f"airflow-{airflow.release}{'-bench' if bench else ''}"
     with _alone():
         if _stamp(place).exists() and _stamp(place).read_text() == _wanted(airflow):
             return place
         _say(f"Making {place.relative_to(ROOT)}; this takes a minute or two, once.")
         begun = time.monotonic()
-        _install(airflow, place)
+        _install(airflow, place, _extras(airflow, bench=bench))
         _stamp(place).write_text(_wanted(airflow))
         _say(f"Done in {time.monotonic() - begun:.0f} s.")
     return place
 
 
-def _install(airflow: Airflow, place: Path) -> None:
+def _extras(airflow: Airflow, *, bench: bool) -> str:
+    if bench:
+        return "emulator,bench"
+    # The code is checked against the types of the newest Airflow.
+    return "test,lint" if airflow == AIRFLOWS[NEWEST] else "test"
+
+
+def _install(airflow: Airflow, place: Path, extras: str) -> None:
     uv = _uv()
     python = _python_for(airflow)
     shutil.rmtree(place, ignore_errors=True)
     _run([uv, "venv", "--quiet", "--python", python, str(place)])
-    extras = "test,lint" if airflow == AIRFLOWS[NEWEST] else "test"
     until = ["--exclude-newer", airflow.packages_until] if airflow.packages_until else []
     packages = [f"apache-airflow=={airflow.release}", "--editable", f"{ROOT}[{extras}]"]
     _run([uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *until, *packages])
@@ -183,8 +190,10 @@ def main() -> None:
     """Print the environment's directory."""
     parser = argparse.ArgumentParser(description="Make the environment of one Airflow and print where it is.")
     parser.add_argument("airflow", choices=AIRFLOWS, nargs="?", default=NEWEST)
+    parser.add_argument("--bench", action="store_true", help="the one that the benchmarks run in")
+    options = parser.parse_args()
     try:
-        print(ensure(parser.parse_args().airflow))
+        print(ensure(options.airflow, bench=options.bench))
     except SetupError as error:
         raise SystemExit(f"{error}") from None
 
