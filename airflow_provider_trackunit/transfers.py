@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackunit._compat import (
     AirflowFailException,
     BaseOperator,
+    default_deferrable,
     object_storage_path,
     retry_policy_argument,
 )
+from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.operators import REQUEST_FIELDS, permanent_errors_fail
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
-    from airflow_provider_trackunit.iris.export import ExportRequest
+    from airflow_provider_trackunit.iris.export import ExportRequest, Store
 
 # Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
 _PART_BYTES = 64 * 1024 * 1024
@@ -57,6 +61,9 @@ class IrisToObjectStorageOperator(BaseOperator):
     :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 403 or 404 in the
         manifest and go on
     :param trackunit_conn_id: the connection (templated)
+    :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
+        hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
+        default_deferrable`` says
     :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
@@ -86,6 +93,7 @@ class IrisToObjectStorageOperator(BaseOperator):
         max_concurrency: int = 4,
         on_item_error: Literal["fail", "skip"] = "fail",
         trackunit_conn_id: str = IrisHook.default_conn_name,
+        deferrable: bool | None = None,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
@@ -103,6 +111,7 @@ class IrisToObjectStorageOperator(BaseOperator):
         self.max_concurrency = max_concurrency
         self.on_item_error = on_item_error
         self.trackunit_conn_id = trackunit_conn_id
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._origin: str | None = None
         self._records: int | None = None
 
@@ -117,12 +126,16 @@ class IrisToObjectStorageOperator(BaseOperator):
         :raises AirflowFailException: for an error that no retry can mend
         :raises IrisError: for one that a retry can; what was fetched is stored, ``retry_after`` says when to go on
         """
-        manifest = self._export(context)
-        self._records = manifest["records"]
-        self._tell_outlets(context, manifest)
-        return manifest
+        return self._transfer(context, Deferrals.begin(self))
 
-    def _export(self, context: Context) -> dict[str, Any]:
+    def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on from the checkpoint, now that the limit lets the task go on.
+
+        :raises ValueError: when the event is none of this operator's trigger
+        """
+        return self._transfer(context, Deferrals.of_event(event))
+
+    def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
         import msgspec
 
         from airflow_provider_trackunit.iris.export import export_pages
@@ -131,10 +144,37 @@ class IrisToObjectStorageOperator(BaseOperator):
         with permanent_errors_fail():
             client = self.hook.get_conn()
             self._origin = client.origin
-            store = FolderStore.of(object_storage_path(self.output_path, self.output_conn_id))
-            manifest = export_pages(client, self._request(client.origin, context), store)
-        found: dict[str, Any] = msgspec.to_builtins(manifest)
-        return found
+            request = self._request(client.origin, context)
+        store = FolderStore.of(object_storage_path(self.output_path, self.output_conn_id))
+        try:
+            with permanent_errors_fail():
+                manifest: dict[str, Any] = msgspec.to_builtins(export_pages(client, request, store))
+        except IrisError as error:
+            self._defer_while_limited(error, request, store, deferrals)
+            raise
+        self._records = manifest["records"]
+        self._tell_outlets(context, manifest)
+        return manifest
+
+    def _defer_while_limited(
+        self, error: IrisError, request: ExportRequest, store: Store, deferrals: Deferrals
+    ) -> None:
+        """Give the slot back, as often as it takes while every time brings something."""
+        from airflow_provider_trackunit.iris.export import progress_in
+
+        if not self.deferrable:
+            return
+        progress = progress_in(store)
+        if progress != deferrals.state.get("progress"):
+            deferrals = replace(deferrals, count=0)
+        defer_while_limited(
+            self,
+            error,
+            deferrals,
+            max_wait_s=self.hook.max_wait_s,
+            safe=request.only_reads,
+            state={"progress": progress},
+        )
 
     def _request(self, origin: str, context: Context) -> ExportRequest:
         from airflow_provider_trackunit.iris.calls import make_call

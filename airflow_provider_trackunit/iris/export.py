@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from airflow_provider_trackunit.iris.endpoints import find
 from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
     IrisConfigurationError,
@@ -106,6 +107,20 @@ class ExportRequest:
         if self.part_bytes < 1 or self.max_concurrency < 1:
             raise IrisConfigurationError("part_bytes and max_concurrency must be 1 or more")
         PartBuffer(self.compression)
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether any of the requests can be sent again without harm."""
+        return all(find(call).is_safe(call.method) for call in self.calls[:1])
+
+
+def progress_in(store: Store) -> list[int]:
+    """Return how far an unfinished export has come, as numbers that grow: items begun, parts and records stored."""
+    try:
+        checkpoint = read_checkpoint(store.read(CHECKPOINT) or b"")
+    except IrisCheckpointError:
+        return []
+    return [checkpoint.position.next_item, len(checkpoint.parts), _count(checkpoint.parts)]
 
 
 def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Manifest:

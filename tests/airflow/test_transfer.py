@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowFailException, object_storage_path
+from airflow_provider_trackunit._compat import (
+    AIRFLOW_VERSION,
+    AirflowFailException,
+    TaskDeferred,
+    object_storage_path,
+)
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisStorageError
 from airflow_provider_trackunit.storage import FolderStore, dataset_of
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
@@ -258,3 +264,75 @@ def test_every_argument_of_the_request_and_the_place_is_templated(tmp_path: Path
     assert operator.output_path == "s3://lake/v"
     assert operator.path_params == [{"pin": "v"}]
     assert operator.output_conn_id == "v"
+
+
+def resumed(operator: IrisToObjectStorageOperator, deferred: TaskDeferred, run: Any) -> Any:
+    """Return what the task comes to when its trigger has reported: a new operator, and only what a database keeps."""
+    _, arguments = deferred.trigger.serialize()
+    event = json.loads(json.dumps({"status": "done", "state": arguments["state"]}))
+    return getattr(operator, deferred.method_name)(run, event=event)
+
+
+def test_a_limit_that_lasts_gives_the_slot_back_and_the_transfer_goes_on_from_its_checkpoint(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    iris_connection.settings(aemp_pool_calls=0)
+    iris_connection.fault(path="/Fleet/2", kind="rate_limit", times=2)
+
+    def operator() -> IrisToObjectStorageOperator:
+        return transfer(tmp_path, endpoint=FLEET, deferrable=True)
+
+    with pytest.raises(TaskDeferred) as first:
+        operator().execute(context())
+    assert first.value.trigger.serialize()[1]["resume_at_epoch_s"] == pytest.approx(time.time() + 900, abs=20)
+    with pytest.raises(TaskDeferred) as second:
+        resumed(operator(), first.value, context())
+    manifest = resumed(operator(), second.value, context())
+    assert manifest["records"] == len(records_in(tmp_path)) == 200
+    assert len(iris_connection.requests("/Fleet/1")) == 1
+    assert iris_connection.stats()["token_requests"] == 3
+
+
+def run_to_end(make: Any, iris: IrisEmulator, pass_s: float) -> tuple[dict[str, Any], int]:
+    """Return the manifest and how often the task was deferred, with so much of IRIS's time passing each time."""
+    deferred: TaskDeferred | None = None
+    for count in range(100):
+        try:
+            return (resumed(make(), deferred, context()) if deferred else make().execute(context())), count
+        except TaskDeferred as again:
+            deferred = again
+            iris.advance(pass_s)
+    raise AssertionError("deferred a hundred times")
+
+
+def test_a_limit_that_never_gives_way_ends_the_task(iris_connection: IrisEmulator, tmp_path: Path) -> None:
+    iris_connection.fault(path="/Fleet/1", kind="rate_limit", times=None)
+    with pytest.raises(IrisRateLimitError):
+        run_to_end(lambda: transfer(tmp_path, endpoint=FLEET, deferrable=True), iris_connection, 900)
+    assert len(iris_connection.requests("/Fleet/1")) < 30
+
+
+def test_a_transfer_that_gets_on_may_be_deferred_as_often_as_it_takes(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    iris_connection.settings(event_step_s=60)
+    request: dict[str, Any] = {
+        "endpoint": "/public/api/eventlog/v3/asset-event/log",
+        "method": "POST",
+        "json": {"fromTime": "2026-01-14T00:00:00Z", "toTime": "2026-01-15T00:00:00Z"},
+        "query_params": {"size": 60},
+        "deferrable": True,
+    }
+    manifest, deferrals = run_to_end(lambda: transfer(tmp_path, **request), iris_connection, 1800)
+    assert deferrals > 10
+    assert manifest["announced"] == manifest["records"] == len({one["id"] for one in records_in(tmp_path)})
+    assert iris_connection.stats()["rate_limited"] == 0
+
+
+@pytest.mark.parametrize("event", [None, {}, {"status": "error", "state": {}}, "done", {"status": "done"}])
+def test_a_missing_or_unknown_event_fails_the_transfer(
+    iris_connection: IrisEmulator, tmp_path: Path, event: Any
+) -> None:
+    with pytest.raises(ValueError, match="resumed"):
+        transfer(tmp_path).resume(context(), event=event)
+    assert not list(tmp_path.iterdir())
