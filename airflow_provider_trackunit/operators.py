@@ -58,6 +58,8 @@ class IrisApiOperator(BaseOperator):
     :param paginate: whether to read all pages of a collection; False gives the one answer, decoded
     :param max_records: a collection with more records fails the task, because it would not fit into an XCom;
         None for no limit
+    :param max_concurrency: how many pages may be on their way at once, where IRIS says how many there are; within the
+        limits of the API
     :param response_check: called with the data, and with any context variable that it names; a result that is
         false fails the try
     :param response_filter: called likewise; what it returns is the result of the task
@@ -88,6 +90,7 @@ class IrisApiOperator(BaseOperator):
         headers: Mapping[str, Any] | None = None,
         paginate: bool = True,
         max_records: int | None = 10_000,
+        max_concurrency: int = 4,
         response_check: Callable[..., bool] | None = None,
         response_filter: Callable[..., Any] | None = None,
         trackunit_conn_id: str = IrisHook.default_conn_name,
@@ -104,6 +107,7 @@ class IrisApiOperator(BaseOperator):
         self.headers = headers
         self.paginate = paginate
         self.max_records = max_records
+        self.max_concurrency = max_concurrency
         self.response_check = response_check
         self.response_filter = response_filter
         self.trackunit_conn_id = trackunit_conn_id
@@ -155,7 +159,8 @@ class IrisApiOperator(BaseOperator):
         if not self.paginate:
             return self.hook.run(self.endpoint, **request)
         records: list[Any] = []
-        for number, page in enumerate(self.hook.pages(self.endpoint, **request), start=1):
+        pages = self.hook.pages(self.endpoint, max_concurrency=self.max_concurrency, **request)
+        for number, page in enumerate(pages, start=1):
             if not page.paginated:
                 return page.document
             self._refuse_too_many(max(len(records) + len(page.raw_records), page.announced or 0))

@@ -95,6 +95,19 @@ def test_too_many_records_are_noticed_on_the_first_page(iris_connection: IrisEmu
     assert len(iris_connection.requests(ASSETS)) == 1
 
 
+def test_pages_are_asked_for_ahead_and_come_back_in_order(iris_connection: IrisEmulator) -> None:
+    expected = run(endpoint=ASSETS)
+    iris_connection.settings(latency_ms=20)
+    assert run(endpoint=ASSETS, query_params={"size": 10}) == expected
+    assert 2 <= iris_connection.stats()["max_concurrent"] <= 4
+
+
+def test_one_page_at_a_time_on_request(iris_connection: IrisEmulator) -> None:
+    iris_connection.settings(latency_ms=5)
+    run(endpoint=ASSETS, query_params={"size": 50}, max_concurrency=1)
+    assert iris_connection.stats()["max_concurrent"] == 1
+
+
 def test_exactly_max_records_are_fine(iris_connection: IrisEmulator) -> None:
     assert len(run(endpoint=ASSETS, max_records=250)) == 250
 
