@@ -10,10 +10,10 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint bench clean
+.PHONY: help demo ui test lint bench e2e e2e-celery clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2) runs the tests on another Airflow."
 
 demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
@@ -32,6 +32,14 @@ bench: ## Measure imports, and transfers beside what people use today
 	@environment=$$($(PYTHON) -m scripts.environments --bench $(AIRFLOW)) && \
 	$$environment/bin/python -m benchmarks.import_time && \
 	$$environment/bin/python -m benchmarks.transfer
+
+e2e: ## Fill in the connection form with a real browser, on the oldest Airflow and the newest
+	@for airflow in 2.11 3.3; do \
+	environment=$$($(PYTHON) -m scripts.environments --e2e $$airflow) && \
+	$$environment/bin/python -m e2e.form || exit 1; done
+
+e2e-celery: ## Kill a real Celery worker in the middle of a fan-out, between PostgreSQL and Redis
+	@environment=$$($(PYTHON) -m scripts.environments --e2e) && $$environment/bin/python -m e2e.workers
 
 clean: ## Remove the environments, scratch files and caches
 	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist

@@ -51,6 +51,11 @@ AIRFLOWS = {
     "3.3": Airflow("3.3.2", (3, 14)),
 }
 NEWEST = "3.3"
+#: What has an environment of its own, because of the packages that it needs; the names are those of extras.
+PURPOSES = {
+    "bench": "the one that the benchmarks run in, with what they compare with",
+    "e2e": "the one with a browser's driver, Celery and PostgreSQL",
+}
 OLDEST_PYTHON: Version = (3, 11)
 
 
@@ -58,28 +63,28 @@ class SetupError(Exception):
     """The environment cannot be made; the text says what is missing."""
 
 
-def ensure(series: str, *, bench: bool = False) -> Path:
+def ensure(series: str, purpose: str = "") -> Path:
     """Return the directory of the environment for one Airflow, made if need be.
 
-    :param bench: whether it is the one with the packages that the benchmarks compare with
+    :param purpose: one of ``PURPOSES``, for an environment of its own; empty for the one of the tests
     :raises SetupError: when there is no suitable Python, or the installation fails
     """
     airflow = AIRFLOWS[series]
-    place = ENVIRONMENTS / f"airflow-{airflow.release}{'-bench' if bench else ''}"
+    place = ENVIRONMENTS / f"airflow-{airflow.release}{purpose and '-' + purpose}"
     with _alone():
         if _stamp(place).exists() and _stamp(place).read_text() == _wanted(airflow):
             return place
         _say(f"Making {place.relative_to(ROOT)}; this takes a minute or two, once.")
         begun = time.monotonic()
-        _install(airflow, place, _extras(airflow, bench=bench))
+        _install(airflow, place, _extras(airflow, purpose))
         _stamp(place).write_text(_wanted(airflow))
         _say(f"Done in {time.monotonic() - begun:.0f} s.")
     return place
 
 
-def _extras(airflow: Airflow, *, bench: bool) -> str:
-    if bench:
-        return "emulator,bench"
+def _extras(airflow: Airflow, purpose: str) -> str:
+    if purpose:
+        return f"emulator,{purpose}"
     # The code is checked against the types of the newest Airflow.
     return "test,lint" if airflow == AIRFLOWS[NEWEST] else "test"
 
@@ -190,10 +195,11 @@ def main() -> None:
     """Print the environment's directory."""
     parser = argparse.ArgumentParser(description="Make the environment of one Airflow and print where it is.")
     parser.add_argument("airflow", choices=AIRFLOWS, nargs="?", default=NEWEST)
-    parser.add_argument("--bench", action="store_true", help="the one that the benchmarks run in")
+    for purpose, text in PURPOSES.items():
+        parser.add_argument(f"--{purpose}", dest="purpose", action="store_const", const=purpose, help=text)
     options = parser.parse_args()
     try:
-        print(ensure(options.airflow, bench=options.bench))
+        print(ensure(options.airflow, options.purpose or ""))
     except SetupError as error:
         raise SystemExit(f"{error}") from None
 
