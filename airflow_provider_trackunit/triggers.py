@@ -42,6 +42,9 @@ LEAST_POLL_INTERVAL_S: Final = 10.0
 # A client that many triggers share sleeps short waits only; longer ones are the trigger's own.
 _MAX_WAIT_S: Final = 10.0
 
+# A poll that failed twice can wait for the next one.
+_ATTEMPTS: Final = 2
+
 # Events go through the metadata database. What is larger is read again by the task.
 _MOST_VALUE_CHARS: Final = 32_000
 _MOST_MESSAGE_CHARS: Final = 2_000
@@ -71,7 +74,11 @@ async def _connected(trackunit_conn_id: str) -> AsyncGenerator[AsyncIrisClient]:
     from airflow_provider_trackunit.iris.sharing import shared_client
 
     async with shared_client(
-        settings.credentials, settings.base_url, ca_bundle=settings.ca_bundle, max_wait_s=_MAX_WAIT_S
+        settings.credentials,
+        settings.base_url,
+        ca_bundle=settings.ca_bundle,
+        max_wait_s=_MAX_WAIT_S,
+        max_attempts=_ATTEMPTS,
     ) as client:
         yield client
 

@@ -336,25 +336,19 @@ def test_a_server_that_is_not_there_gets_nothing_and_is_tried_again(
 
 
 def test_a_dripping_server_meets_the_deadline_in_both_clients(iris_emulator: IrisEmulator) -> None:
-    found = []
-    for client in (IrisClient, AsyncIrisClient):
-        iris_emulator.reset()
-        iris_emulator.fault(path=ASSETS, kind="slow", chunk_bytes=20, times=None)
-        one: Any = client(api_user_of(iris_emulator), iris_emulator.url, timeout_s=0.3, max_attempts=1)
+    iris_emulator.fault(path=ASSETS, kind="slow", chunk_bytes=20, times=None)
+    options: Any = {"timeout_s": 0.3, "max_attempts": 1}
 
-        async def ask(one: Any = one) -> None:
-            async with one:
-                await one.run(ASSETS)
+    async def main() -> None:
+        async with AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url, **options) as client:
+            await client.run(ASSETS)
 
-        call = (
-            (lambda one=one: one.run(ASSETS))
-            if client is IrisClient
-            else (lambda ask=ask: asyncio.run(ask()))
-        )
-        with pytest.raises(IrisNoAnswerError) as raised:
-            call()
-        found.append(described(raised.value))
-    assert found[0] == found[1]
+    with pytest.raises(IrisNoAnswerError) as loop:
+        asyncio.run(main())
+    client = IrisClient(api_user_of(iris_emulator), iris_emulator.url, **options)
+    with client, pytest.raises(IrisNoAnswerError) as threads:
+        client.run(ASSETS)
+    assert described(loop.value) == described(threads.value)
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 4])
