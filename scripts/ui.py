@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
-import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped,unused-ignore] # comes with Airflow, its types may not
 from airflow import __version__ as airflow_version
 
 from airflow_provider_trackunit.emulator import IrisEmulator
 from scripts.airflow_home import ROOT, AirflowCommandError, AirflowHome, interrupt_once
+from scripts.parts import LOOPBACK, PartFailedError, Parts, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HEALTHY_WITHIN_S = 180
-STOPPED_WITHIN_S = 20
-LOOPBACK = "127.0.0.1"
 PARTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -35,10 +30,6 @@ PARTS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class PartFailedError(Exception):
-    """A part of Airflow ended, or did not become healthy; the text says which and where its log is."""
 
 
 def main() -> None:
@@ -51,17 +42,18 @@ def main() -> None:
     interrupt_once()
     home = AirflowHome(ROOT / ".airflow" / f"ui-{airflow_version}")
     try:
-        with ExitStack() as running:
-            _say("Preparing the database ...")
-            home.migrate()
-            iris = running.enter_context(IrisEmulator.start(assets=5000, process=True))
+        _say("Preparing the database ...")
+        home.migrate()
+        with IrisEmulator.start(assets=5000, process=True) as iris, Parts(home.path) as parts:
             _import_connection(home, iris.connection_json())
-            port = _free_port()
-            parts = _start(home, port, running)
+            port = free_port()
+            start_airflow(home, port, parts)
             _say("Waiting for Airflow ...")
-            _wait_until_healthy(port, parts, home)
+            parts.wait_until(lambda: healthy(port) and passwords(home).exists(), "Airflow", HEALTHY_WITHIN_S)
             _say(_welcome(home, port, iris.url))
-            _watch(parts, home)
+            while True:
+                parts.refuse_ended()
+                time.sleep(1)
     except (AirflowCommandError, PartFailedError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
@@ -76,7 +68,8 @@ def _import_connection(home: AirflowHome, connection: str) -> None:
     file.unlink()
 
 
-def _start(home: AirflowHome, port: int, running: ExitStack) -> dict[str, subprocess.Popen[bytes]]:
+def start_airflow(home: AirflowHome, port: int, parts: Parts) -> None:
+    """Start the parts of an Airflow 3 with its web interface on a port."""
     url = f"http://{LOOPBACK}:{port}"
     environment = home.environment(
         AIRFLOW__API__BASE_URL=url,
@@ -90,62 +83,12 @@ def _start(home: AirflowHome, port: int, running: ExitStack) -> dict[str, subpro
         AIRFLOW__CORE__PARALLELISM="4",
         AIRFLOW__CORE__TEST_CONNECTION="Enabled",
     )
-    parts: dict[str, subprocess.Popen[bytes]] = {}
-    running.callback(_stop, parts)
     for name, arguments in PARTS.items():
-        log = running.enter_context(_log(home, name).open("wb"))
-        parts[name] = _start_part(arguments, environment, log)
-    return parts
+        parts.start(name, [sys.executable, "-m", "airflow", *arguments], environment)
 
 
-def _start_part(arguments: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own commands
-        [sys.executable, "-m", "airflow", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        # Ctrl-C is for this script, which stops the parts itself.
-        start_new_session=True,
-    )
-
-
-def _stop(parts: dict[str, subprocess.Popen[bytes]]) -> None:
-    """End the parts and every process under them; those that linger are killed."""
-    family = [process for part in parts.values() for process in _family(part.pid)]
-    for part in parts.values():
-        part.terminate()
-    deadline = time.monotonic() + STOPPED_WITHIN_S
-    for part in parts.values():
-        try:
-            part.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            part.kill()
-            part.wait()
-    # A process id that went to somebody else meanwhile is not "running" in the eyes of psutil.
-    for process in psutil.wait_procs(family, timeout=1)[1]:
-        process.kill()
-    psutil.wait_procs(family, timeout=STOPPED_WITHIN_S)
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        return list(psutil.Process(pid).children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _wait_until_healthy(port: int, parts: dict[str, subprocess.Popen[bytes]], home: AirflowHome) -> None:
-    deadline = time.monotonic() + HEALTHY_WITHIN_S
-    while time.monotonic() < deadline:
-        _refuse_ended(parts, home)
-        if _healthy(port) and _passwords(home).exists():
-            return
-        time.sleep(0.5)
-    raise PartFailedError(f"Airflow was not healthy after {HEALTHY_WITHIN_S} s; its logs are in {home.path}")
-
-
-def _healthy(port: int) -> bool:
+def healthy(port: int) -> bool:
+    """Return whether all parts of an Airflow 3 say that they are well."""
     url = f"http://{LOOPBACK}:{port}/api/v2/monitor/health"
     try:
         with _OPENER.open(url, timeout=10) as response:
@@ -156,22 +99,8 @@ def _healthy(port: int) -> bool:
     return all((health.get(name) or {}).get("status") == "healthy" for name in names)
 
 
-def _watch(parts: dict[str, subprocess.Popen[bytes]], home: AirflowHome) -> None:
-    while True:
-        _refuse_ended(parts, home)
-        time.sleep(1)
-
-
-def _refuse_ended(parts: dict[str, subprocess.Popen[bytes]], home: AirflowHome) -> None:
-    for name, part in parts.items():
-        if part.poll() is not None:
-            log = _log(home, name)
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-            raise PartFailedError(f"{last}\n\nThe {name} of Airflow ended. Its log: {log}")
-
-
 def _welcome(home: AirflowHome, port: int, iris_url: str) -> str:
-    user, password = next(iter(json.loads(_passwords(home).read_text()).items()))
+    user, password = next(iter(json.loads(passwords(home).read_text()).items()))
     rows = {
         "Airflow": f"http://{LOOPBACK}:{port}",
         "login": f"{user} / {password}",
@@ -187,19 +116,9 @@ def _welcome(home: AirflowHome, port: int, iris_url: str) -> str:
     )
 
 
-def _passwords(home: AirflowHome) -> Path:
+def passwords(home: AirflowHome) -> Path:
+    """Return the file in which Airflow 3 writes the passwords that it made up, by user."""
     return home.path / "simple_auth_manager_passwords.json.generated"
-
-
-def _log(home: AirflowHome, name: str) -> Path:
-    return home.path / f"{name}.log"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def _say(text: str) -> None:
