@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".envs"
+PACKAGE = ROOT / "airflow_provider_trackunit"
 
 Version = tuple[int, int]
 
@@ -41,6 +43,10 @@ class Airflow:
     release: str
     newest_python: Version
     packages_until: str | None = None
+
+    def packages_of_its_time(self) -> list[str]:
+        """Return the arguments that install what its users had."""
+        return ["--exclude-newer", self.packages_until] if self.packages_until else []
 
 
 AIRFLOWS = {
@@ -70,16 +76,50 @@ def ensure(series: str, purpose: str = "") -> Path:
     :raises SetupError: when there is no suitable Python, or the installation fails
     """
     airflow = AIRFLOWS[series]
-    place = ENVIRONMENTS / f"airflow-{airflow.release}{purpose and '-' + purpose}"
+    place = ENVIRONMENTS / f"airflow-{airflow.release}{purpose and f'-{purpose}'}"
+    packages = [
+        f"apache-airflow=={airflow.release}",
+        "--editable",
+        f"{ROOT}[{_extras(airflow, purpose)}]",
+    ]
+    # The place belongs to it: an editable installation does not survive a move.
+    made_of = f"{airflow}\n{rules()}\n{ROOT}\n"
+    return make(place, lambda: _python_for(airflow), made_of, *airflow.packages_of_its_time(), *packages)
+
+
+def make(place: Path, python: Callable[[], str], made_of: str, *packages: str) -> Path:
+    """Return an environment's directory, made if need be.
+
+    :param python: asked for the interpreter when it is made
+    :param made_of: what it depends on; another text than last time and it is made anew
+    :param packages: what is installed, and how, in the words of ``pip install``
+    :raises SetupError: when the installation fails
+    """
     with _alone():
-        if _stamp(place).exists() and _stamp(place).read_text() == _wanted(airflow):
+        if _stamp(place).exists() and _stamp(place).read_text() == made_of:
             return place
         _say(f"Making {place.relative_to(ROOT)}; this takes a minute or two, once.")
         begun = time.monotonic()
-        _install(airflow, place, _extras(airflow, purpose))
-        _stamp(place).write_text(_wanted(airflow))
+        shutil.rmtree(place, ignore_errors=True)
+        run([uv(), "venv", "--quiet", "--python", python(), str(place)])
+        run([uv(), "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *packages])
+        _stamp(place).write_text(made_of)
         _say(f"Done in {time.monotonic() - begun:.0f} s.")
     return place
+
+
+def rules() -> str:
+    """Return what every environment depends on: what ``pyproject.toml`` asks for, and our own version."""
+    return f"{hashlib.sha256((ROOT / 'pyproject.toml').read_bytes()).hexdigest()} {version()}"
+
+
+def version() -> str:
+    """Return the provider's version, from the one place where it is written."""
+    text = (PACKAGE / "__init__.py").read_text()
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    if found is None:
+        raise SetupError("airflow_provider_trackunit/__init__.py has no line __version__ = ...")
+    return found[1]
 
 
 def _extras(airflow: Airflow, purpose: str) -> str:
@@ -89,47 +129,42 @@ def _extras(airflow: Airflow, purpose: str) -> str:
     return "test,lint" if airflow == AIRFLOWS[NEWEST] else "test"
 
 
-def _install(airflow: Airflow, place: Path, extras: str) -> None:
-    uv = _uv()
-    python = _python_for(airflow)
-    shutil.rmtree(place, ignore_errors=True)
-    _run([uv, "venv", "--quiet", "--python", python, str(place)])
-    until = ["--exclude-newer", airflow.packages_until] if airflow.packages_until else []
-    packages = [f"apache-airflow=={airflow.release}", "--editable", f"{ROOT}[{extras}]"]
-    _run([uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *until, *packages])
-
-
-def _uv() -> str:
+def uv() -> str:
     """Return the installer, which is put into an environment of its own."""
     place = ENVIRONMENTS / "uv"
     if not (place / "bin" / "uv").exists():
         shutil.rmtree(place, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(place)])
-        _run([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
+        run([sys.executable, "-m", "venv", str(place)])
+        run([str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"])
     return str(place / "bin" / "uv")
+
+
+def pythons() -> dict[Version, str]:
+    """Return the interpreters that are found, one for each version, and the running one for its own."""
+    found: dict[Version, str] = {}
+    for path in _paths_of_pythons():
+        number = _version_of(path)
+        if number is not None:
+            found.setdefault(number, path)
+    return found
 
 
 def _python_for(airflow: Airflow) -> str:
     """Return a Python that this Airflow runs on: the running one if it will do, else the newest that is found."""
-    found: list[tuple[Version, str]] = []
-    for path in _pythons():
-        version = _version_of(path)
-        if version is None or not OLDEST_PYTHON <= version <= airflow.newest_python:
-            continue
-        if path == sys.executable:
-            return path
-        found.append((version, path))
+    found = {
+        number: path for number, path in pythons().items() if OLDEST_PYTHON <= number <= airflow.newest_python
+    }
     if not found:
-        oldest, newest = (".".join(map(str, version)) for version in (OLDEST_PYTHON, airflow.newest_python))
+        oldest, newest = (".".join(map(str, number)) for number in (OLDEST_PYTHON, airflow.newest_python))
         raise SetupError(
             f"Airflow {airflow.release} needs Python {oldest} to {newest}, and none was found: not as python3, "
             f"python{newest} or python{oldest} on the PATH, and not among the versions of pyenv. Install one, or "
             "run make with PYTHON=/path/to/python"
         )
-    return max(found)[1]
+    return found.get(sys.version_info[:2]) or found[max(found)]
 
 
-def _pythons() -> Iterator[str]:
+def _paths_of_pythons() -> Iterator[str]:
     yield sys.executable
     for minor in range(14, OLDEST_PYTHON[1] - 1, -1):
         path = shutil.which(f"python3.{minor}")
@@ -156,15 +191,21 @@ def _version_of(python: str) -> Version | None:
     return int(major), int(minor)
 
 
-def _run(command: list[str]) -> None:
+def run(command: list[str], **variables: str) -> str:
+    """Return what a command of ours printed.
+
+    :param variables: environment variables that it gets as well
+    :raises SetupError: when it fails, with what it printed
+    """
     # A network that inspects TLS is known to the system's certificates, not to those that uv brings.
-    environment = {"UV_NATIVE_TLS": "1", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
+    environment = {"UV_NATIVE_TLS": "1", "UV_PYTHON_DOWNLOADS": "never", **os.environ, **variables}
     environment.pop("VIRTUAL_ENV", None)
     result = subprocess.run(  # noqa: S603 - our own commands
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
         raise SetupError(f"{' '.join(command)} failed:\n{result.stdout}")
+    return result.stdout
 
 
 @contextmanager
@@ -178,12 +219,6 @@ def _alone() -> Iterator[None]:
 
 def _stamp(place: Path) -> Path:
     return place / ".made-of"
-
-
-def _wanted(airflow: Airflow) -> str:
-    rules = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    # The place belongs to it: an environment does not survive a move.
-    return f"{airflow}\n{rules}\n{ROOT}\n"
 
 
 def _say(text: str) -> None:
