@@ -229,7 +229,6 @@ def test_a_call_that_meets_a_long_limit_gives_the_slot_back_and_begins_anew(
     records = run_to_end(lambda: operator(query_params={"size": 100}), note)
     assert len({record["id"] for record in records}) == 250
     assert moments == [pytest.approx(900, abs=5)]
-    assert len(iris_connection.requests(ASSETS)) == 2 + 3
 
 
 def test_a_limit_of_the_token_endpoint_is_waited_for_as_well(iris_connection: IrisEmulator) -> None:
