@@ -122,14 +122,21 @@ class AirflowHome:
         return output
 
     def test_dag(
-        self, dag_id: str, connection: str, logical_date: str | None = None, timeout_s: float = 120
+        self,
+        dag_id: str,
+        connection: str,
+        logical_date: str | None = None,
+        timeout_s: float = 120,
+        params: dict[str, Any] | None = None,
     ) -> dict[str, TaskRun]:
         """Run a DAG once with ``airflow dags test`` and return its tasks by name.
 
+        :param params: values for the DAG's params, in the place of their defaults
         :raises AirflowCommandError: when the run or a task of it failed
         """
         date = [logical_date] if logical_date else []
-        output = self.run("dags", "test", dag_id, *date, timeout_s=timeout_s, connection=connection)
+        conf = ["--conf", json.dumps(params)] if params else []
+        output = self.run("dags", "test", dag_id, *date, *conf, timeout_s=timeout_s, connection=connection)
         tasks = {task.task_id: task for task in self._last_run(dag_id)}
         unsuccessful = [f"{task.task_id} {task.state}" for task in tasks.values() if task.state != "success"]
         if unsuccessful or not tasks:

@@ -12,25 +12,31 @@ from airflow_provider_trackunit.emulator import IrisEmulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scripts.airflow_home import AirflowHome, TaskRun
 
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
 EXAMPLES = (
+    "iris_operating_hours",
+    "iris_fleet_to_storage",
     "iris_fleet_snapshot",
     "iris_asset_events",
     "iris_graphql",
     "iris_sensor_gate",
     "iris_single_call",
 )
+# Those that write files get a place of their own.
+WITH_OUTPUT = ("iris_operating_hours", "iris_fleet_to_storage")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of a DAG left behind: its tasks, and what the emulator was asked."""
+    """What a run of a DAG left behind: its tasks, its files, and what the emulator was asked."""
 
     tasks: dict[str, TaskRun]
+    output: Path
     stats: dict[str, Any]
     requests: list[dict[str, Any]]
 
@@ -60,6 +66,8 @@ def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
 
 def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
     home = migrated.copied(migrated.path.parent / dag_id)
+    output = home.path / "output"
+    params = {"output": f"file://{output}"} if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris:
-        tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", timeout_s=RUN_WITHIN_S)
-        return Outcome(tasks, iris.stats(), iris.requests())
+        tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params)
+        return Outcome(tasks, output, iris.stats(), iris.requests())

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.airflow_home import EXAMPLES
-from tests.example_dags.files import EXAMPLE_FILES, dag_bag, imported
+from tests.example_dags.files import DAG_IDS, EXAMPLE_FILES, dag_bag, imported
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # Calls that IRIS answers at most once in so many minutes: a retry that comes sooner is wasted.
-METERED = {"iris_fleet_snapshot": 15, "iris_sensor_gate": 15, "iris_asset_events": 30}
+METERED = {
+    "iris_fleet_snapshot": 15,
+    "iris_fleet_to_storage": 15,
+    "iris_operating_hours": 15,
+    "iris_sensor_gate": 15,
+    "iris_asset_events": 30,
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ def bag() -> Any:
 
 def test_all_examples_are_dags_without_an_import_error(bag: Any) -> None:
     assert bag.import_errors == {}
-    assert sorted(bag.dags) == [file.stem for file in EXAMPLE_FILES]
+    assert sorted(bag.dags) == DAG_IDS
 
 
 @pytest.mark.parametrize("file", EXAMPLE_FILES, ids=lambda file: file.stem)
@@ -41,7 +47,7 @@ def test_the_docstring_tells_what_is_needed_and_what_to_change(file: Path) -> No
     assert "**What to change**" in text
 
 
-@pytest.mark.parametrize("dag_id", [file.stem for file in EXAMPLE_FILES])
+@pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_a_run_is_never_made_up_for_and_every_task_is_retried(bag: Any, dag_id: str) -> None:
     dag = bag.dags[dag_id]
     assert dag.catchup is False
@@ -82,3 +88,37 @@ def test_events_are_asked_for_the_data_interval_or_the_last_day(
     macros = SimpleNamespace(timedelta=timedelta)
     rendered = events.render_template(events.json, {"dag_run": run, "macros": macros, **context})
     assert (rendered["fromTime"], rendered["toTime"]) == period
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"data_interval_end": datetime(2026, 1, 15, 5, tzinfo=UTC)},
+        {},
+        {"data_interval_end": None},
+    ],
+    ids=["scheduled", "no interval", "empty interval"],
+)
+def test_hours_are_asked_for_the_last_full_day_and_the_pin_is_left_for_later(
+    bag: Any, context: dict[str, Any]
+) -> None:
+    hours = bag.dags["iris_operating_hours"].get_task("hours")
+    run = SimpleNamespace(run_after=datetime(2026, 1, 15, 9, 30, 10, tzinfo=UTC))
+    macros = SimpleNamespace(timedelta=timedelta)
+    rendered = hours.render_template(hours.endpoint, {"dag_run": run, "macros": macros, **context})
+    assert rendered == (
+        "/public/api/aemp/v2/15143/-3/Fleet/Equipment/ID/{pin}"
+        "/CumulativeOperatingHours/2026-01-14T00:00:00Z/2026-01-15T00:00:00Z"
+    )
+
+
+@pytest.mark.parametrize("dag_id", ["iris_fleet_to_storage", "iris_operating_hours"])
+def test_every_run_writes_into_a_folder_of_its_own(bag: Any, dag_id: str) -> None:
+    context = {"params": {"output": "s3://lake/x"}, "run_id": "manual__2026-01-15T05:00:00+00:00"}
+    dag = bag.dags[dag_id]
+    folders = [
+        task.render_template(task.output_path, context) for task in dag.tasks if hasattr(task, "output_path")
+    ]
+    assert folders
+    assert len(set(folders)) == len(folders)
+    assert all("manual__2026-01-15T05-00-00+00-00" in folder for folder in folders)
