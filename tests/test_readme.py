@@ -1,7 +1,8 @@
-"""The code of the README does what the README says, on every Airflow."""
+"""The code of the README does what the README says, on every Airflow; what the docs name exists."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,6 +26,9 @@ README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DAGS = [block for block in PYTHON if "@dag" in block]
 TESTS = [block for block in PYTHON if "def test_" in block]
+MANIFEST_SAMPLE = json.loads(re.findall(r"```json\n(.*?)```", README, re.DOTALL)[0])
+DOCS = {file.name: file.read_text() for file in sorted((ROOT / "docs").glob("*.md"))}
+TEXTS = {"README.md": README, **{f"docs/{name}": text for name, text in DOCS.items()}}
 
 
 def as_told(block: str) -> str:
@@ -39,14 +43,15 @@ def dag_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "dags"
     folder.mkdir()
     for number, block in enumerate(DAGS):
-        (folder / f"readme_{number}.py").write_text(as_told(block))
+        text = as_told(block).replace("file:///tmp/trackunit", f"file://{tmp_path}/output")
+        (folder / f"readme_{number}.py").write_text(text)
     return folder
 
 
 def test_every_block_of_python_is_a_dag_or_a_test() -> None:
-    assert len(DAGS) == 4
+    assert len(DAGS) == 5
     assert len(TESTS) == 1
-    assert len(PYTHON) == 5
+    assert len(PYTHON) == 6
 
 
 def test_every_dag_can_be_imported(dag_folder: Path) -> None:
@@ -57,6 +62,7 @@ def test_every_dag_can_be_imported(dag_folder: Path) -> None:
         "hook_examples",
         "operator_examples",
         "sensor_examples",
+        "transfer_examples",
     ]
 
 
@@ -70,6 +76,21 @@ def test_the_first_dag_and_the_hook_example_run(
     iris_emulator.reset()
     read = home.test_dag("hook_examples", connection, timeout_s=180)
     assert read["read"].result == {"announced": 250, "read": 250}
+
+
+def test_the_transfer_example_runs(
+    dag_folder: Path, tmp_path: Path, migrated_home: AirflowHome, iris_emulator: IrisEmulator
+) -> None:
+    home = migrated_home.copied(tmp_path / "home", dag_folder)
+    tasks = home.test_dag("transfer_examples", iris_emulator.connection_json(), timeout_s=180)
+    (folder,) = (tmp_path / "output").iterdir()
+    manifest = tasks["assets"].result
+    assert manifest["records"] == manifest["announced"] == 250
+    assert set(MANIFEST_SAMPLE) == set(manifest)
+    assert set(MANIFEST_SAMPLE["parts"][0]) == set(manifest["parts"][0])
+    each = tasks["latest_of_each"].result
+    assert each["records"] + len(each["skipped"]) == len(tasks["serial_numbers"].result)
+    assert json.loads((folder / "latest_of_each" / "_manifest.json").read_bytes()) == each
 
 
 def test_the_tests_of_the_readme_pass(tmp_path: Path) -> None:
@@ -89,9 +110,17 @@ def test_every_make_command_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(((?!https?:)[^)#]+)\)", README))))
-def test_every_linked_file_exists(path: str) -> None:
-    assert (ROOT / path).exists()
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_linked_file_exists(text: str) -> None:
+    folder = (ROOT / text).parent
+    for path in re.findall(r"\]\(((?!https?:)[^)#]+)\)", TEXTS[text]):
+        assert (folder / path).exists(), path
+
+
+def test_every_test_that_the_docs_name_exists() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in set(re.findall(r"`(test_\w+)`", "\n".join(DOCS.values()))):
+        assert f"def {name}(" in tests, name
 
 
 def test_the_versions_are_those_of_the_environments() -> None:
