@@ -193,7 +193,7 @@ class RetryRules:
             "Attempt %d of %d failed, next in %.1f s: %s",
             state.attempt_number,
             self.max_attempts,
-            state.upcoming_sleep,
+            state.next_action.sleep if state.next_action else 0.0,
             error,
         )
 
