@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,32 +13,19 @@ from airflow_provider_trackunit._compat import (
     default_deferrable,
     retry_policy_argument,
 )
+from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
 
-#: The arguments that make up a request, templated wherever they are taken.
-REQUEST_FIELDS = ("endpoint", "method", "path_params", "query_params", "json", "headers", "trackunit_conn_id")
 
-
-@contextmanager
-def permanent_errors_fail() -> Iterator[None]:
-    """End the task for good on an error of IRIS that no retry can mend; let every other error through."""
-    try:
-        yield
-    except IrisError as error:
-        if error.transient:
-            raise
-        raise AirflowFailException(str(error)) from error
-
-
-class IrisApiOperator(BaseOperator):
+class IrisApiOperator(CallsEndpoint, BaseOperator):
     """Calls an endpoint of Trackunit IRIS and returns what it answers.
 
     A collection comes back whole, as a list of records; any other endpoint as its decoded body (None for 204).
@@ -70,14 +56,6 @@ class IrisApiOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = REQUEST_FIELDS
-    template_ext: Sequence[str] = (".graphql",)
-    template_fields_renderers = {  # noqa: RUF012 (declared so by BaseOperator)
-        "path_params": "json",
-        "query_params": "json",
-        "json": "json",
-        "headers": "json",
-    }
-    ui_color = "#f7e7c6"
 
     def __init__(
         self,
@@ -149,13 +127,7 @@ class IrisApiOperator(BaseOperator):
         return data
 
     def _read(self) -> Any:
-        request = {
-            "method": self.method,
-            "path_params": self.path_params,
-            "query_params": self.query_params,
-            "json": self.json,
-            "headers": self.headers,
-        }
+        request = self.request_arguments()
         if not self.paginate:
             return self.hook.run(self.endpoint, **request)
         records: list[Any] = []

@@ -19,6 +19,7 @@ from airflow_provider_trackunit._compat import (
     default_deferrable,
     retry_policy_argument,
 )
+from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import (
     LEAST_DEFERRAL_S,
     backstop,
@@ -28,7 +29,6 @@ from airflow_provider_trackunit.deferral import (
 )
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
-from airflow_provider_trackunit.operators import REQUEST_FIELDS, permanent_errors_fail
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _LEAST_WAIT_S = 1.0
 _MOST_WAIT_S = 120.0
 
 
-class IrisSensor(BaseSensorOperator):
+class IrisSensor(CallsEndpoint, BaseSensorOperator):
     """Waits until an endpoint of Trackunit IRIS answers with what is waited for.
 
     Each poke is one request: of a collection it reads the first page. 404 means "not yet". A transient error is
@@ -67,14 +67,6 @@ class IrisSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "condition")
-    template_ext: Sequence[str] = (".graphql",)
-    template_fields_renderers = {  # noqa: RUF012 (declared so by BaseOperator)
-        "path_params": "json",
-        "query_params": "json",
-        "json": "json",
-        "headers": "json",
-    }
-    ui_color = "#f7e7c6"
 
     def __init__(
         self,
@@ -176,11 +168,7 @@ class IrisSensor(BaseSensorOperator):
 
         trigger = IrisTrigger(
             endpoint=self.endpoint,
-            method=self.method,
-            path_params=self.path_params,
-            query_params=self.query_params,
-            json=self.json,
-            headers=self.headers,
+            **self.request_arguments(),
             condition=self.condition,
             trackunit_conn_id=self.trackunit_conn_id,
             poll_interval_s=self.poke_interval,
@@ -233,11 +221,7 @@ class IrisSensor(BaseSensorOperator):
         condition = Condition(self.condition) if self.condition else None
         page = self.hook.first_page(
             self.endpoint,
-            method=self.method,
-            path_params=self.path_params,
-            query_params=self.query_params,
-            json=self.json,
-            headers=self.headers,
+            **self.request_arguments(),
         )
         return look(page, condition)
 

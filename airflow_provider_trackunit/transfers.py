@@ -14,10 +14,10 @@ from airflow_provider_trackunit._compat import (
     object_storage_path,
     retry_policy_argument,
 )
+from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.operators import REQUEST_FIELDS, permanent_errors_fail
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PART_BYTES = 64 * 1024 * 1024
 
 
-class IrisToObjectStorageOperator(BaseOperator):
+class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     """Brings a whole collection of Trackunit IRIS into object storage, as JSON Lines.
 
     Under ``output_path`` appear ``part-00000.jsonl.gz``, ``part-00001.jsonl.gz`` and so on, with a record a line
@@ -68,14 +68,6 @@ class IrisToObjectStorageOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id")
-    template_ext: Sequence[str] = (".graphql",)
-    template_fields_renderers = {  # noqa: RUF012 (declared so by BaseOperator)
-        "path_params": "json",
-        "query_params": "json",
-        "json": "json",
-        "headers": "json",
-    }
-    ui_color = "#f7e7c6"
 
     def __init__(
         self,
@@ -185,16 +177,9 @@ class IrisToObjectStorageOperator(BaseOperator):
             raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
         items = self._items()
         single: Any = self.path_params
+        arguments = self.request_arguments()
         calls = [
-            make_call(
-                origin,
-                self.endpoint,
-                method=self.method,
-                path_params=path_params,
-                query_params=self.query_params,
-                json=self.json,
-                headers=self.headers,
-            )
+            make_call(origin, self.endpoint, **{**arguments, "path_params": path_params})
             for path_params in ([single] if items is None else items)
         ]
         instance: Any = context["ti"]
