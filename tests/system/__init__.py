@@ -1,0 +1,1 @@
+"""Runs of a complete Airflow that take minutes; each is a program, none is part of ``make test``."""
