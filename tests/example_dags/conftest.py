@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
+from tests.example_dags.files import DAG_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ EXAMPLES = (
     "iris_graphql",
     "iris_sensor_gate",
     "iris_single_call",
+    *(["iris_event_driven"] if "iris_event_driven" in DAG_IDS else []),
 )
 # Those that write files get a place of their own.
 WITH_OUTPUT = ("iris_operating_hours", "iris_fleet_to_storage")

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from tests.example_dags.conftest import EXAMPLES
-from tests.example_dags.files import EXAMPLE_FILES
+from tests.example_dags.files import DAG_IDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def records_in(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_example_is_run() -> None:
-    assert sorted(EXAMPLES) == [file.stem for file in EXAMPLE_FILES]
+    assert sorted(EXAMPLES) == DAG_IDS
 
 
 @pytest.mark.parametrize("dag_id", EXAMPLES)
