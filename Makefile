@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint bench e2e e2e-celery clean
+.PHONY: help demo ui test matrix lint wheel bench e2e e2e-celery clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,14 @@ ui: ## Start Airflow with its web interface, the examples and the emulator, unti
 test: ## Check format, lint, types and run all tests
 	@$(READY) -m scripts.check
 
+matrix: ## Run all tests on every supported Airflow and Python, from the wheel, and on the lowest versions
+	@$(PYTHON) -m scripts.matrix
+
 lint: ## Check format, lint and types only
 	@$(READY) -m scripts.check --only static
+
+wheel: ## Build the files of a release from a clean tree, check them, install and ask them
+	@$(PYTHON) -m scripts.wheel
 
 bench: ## Measure imports, and transfers beside what people use today
 	@environment=$$($(PYTHON) -m scripts.environments --bench $(AIRFLOW)) && \

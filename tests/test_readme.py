@@ -7,18 +7,18 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import airflow_provider_trackunit
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from scripts.airflow_home import ROOT
 from scripts.environments import AIRFLOWS
 from tests.example_dags.files import dag_bag
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow_provider_trackunit.emulator import IrisEmulator
     from scripts.airflow_home import AirflowHome
 
@@ -130,7 +130,7 @@ def test_the_versions_are_those_of_the_environments() -> None:
 
 def test_no_line_names_what_does_not_exist_yet() -> None:
     package = "\n".join(
-        path.read_text() for path in (ROOT / "airflow_provider_trackunit").rglob("*.py") if path.is_file()
+        path.read_text() for path in Path(airflow_provider_trackunit.__file__).parent.rglob("*.py")
     )
     for name in set(re.findall(r"`(Iris\w+)", README)):
         assert re.search(rf"^class {name}\b", package, re.MULTILINE), name

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import distribution, entry_points, metadata
 from pathlib import Path
 from typing import Any
 
 import airflow
 import pytest
 
+import airflow_provider_trackunit
 from airflow_provider_trackunit import __version__, connection, get_provider_info
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.hooks import IrisHook
+from scripts.airflow_home import ROOT
 
 jsonschema = import_module("jsonschema")
 
@@ -55,9 +58,42 @@ def test_every_module_that_is_declared_exists() -> None:
         for one in info[kind]
         for name in one["python-modules"]
     ]
-    assert len(modules) == 4
+    modules += [one["python-module"] for one in info["transfers"]]
+    assert len(modules) == 5
     for name in modules:
         import_module(name)
+
+
+def test_everything_that_is_declared_belongs_to_an_integration() -> None:
+    info = get_provider_info()
+    assert [one["integration-name"] for one in info["integrations"]] == ["Trackunit"]
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        assert {one["integration-name"] for one in info[kind]} == {"Trackunit"}, kind
+    assert {one["source-integration-name"] for one in info["transfers"]} == {"Trackunit"}
+
+
+def test_what_is_declared_is_what_airflow_allows() -> None:
+    path = Path(airflow.__file__).parent / "provider_info.schema.json"
+    jsonschema.validate(get_provider_info(), json.loads(path.read_text()))
+
+
+def test_what_is_installed_says_what_it_is_and_which_version() -> None:
+    told = metadata("airflow-provider-trackunit")
+    assert told["Version"] == __version__ == get_provider_info()["versions"][0]
+    # Semantic versioning, in the one spelling that is also the one of Python packages.
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", __version__)
+    classifiers = told.get_all("Classifier")
+    assert classifiers is not None
+    assert {"Framework :: Apache Airflow", "Framework :: Apache Airflow :: Provider"} <= set(classifiers)
+
+
+def test_what_is_tested_is_the_tree_or_where_there_is_none_the_installed_wheel() -> None:
+    source = ROOT / "airflow_provider_trackunit"
+    here = Path(airflow_provider_trackunit.__file__).parent
+    if source.exists():
+        assert here == source
+    else:
+        assert here == distribution("airflow-provider-trackunit").locate_file("airflow_provider_trackunit")
 
 
 def test_the_metadata_and_the_class_methods_say_the_same() -> None:
