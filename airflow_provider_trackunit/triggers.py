@@ -68,7 +68,7 @@ async def _connected(trackunit_conn_id: str) -> AsyncGenerator[AsyncIrisClient]:
         stored = await connection_in_loop(trackunit_conn_id)
     except AirflowException as error:
         raise IrisConfigurationError(f"Connection {trackunit_conn_id!r}: {error}") from error
-    await asyncio.to_thread(_load_client)
+    await _load_client()
     settings = connection.read_connection(stored)
     await mask_secrets_in_loop(settings.credentials.client_secret, settings.credentials.password)
     from airflow_provider_trackunit.iris.sharing import shared_client
@@ -83,9 +83,20 @@ async def _connected(trackunit_conn_id: str) -> AsyncGenerator[AsyncIrisClient]:
         yield client
 
 
-def _load_client() -> None:
+# Filled once what talks HTTP is imported, so that a thousand triggers do not ask a thread for it.
+_loaded: Final[list[str]] = []
+
+
+async def _load_client() -> None:
     """Import what talks HTTP: a quarter of a second, in which the loop must not stand still."""
-    from airflow_provider_trackunit.iris import conditions, sharing, watermark  # noqa: F401
+
+    def load() -> None:
+        from airflow_provider_trackunit.iris import conditions, sharing, watermark
+
+        _loaded[:] = [conditions.__name__, sharing.__name__, watermark.__name__]
+
+    if not _loaded:
+        await asyncio.to_thread(load)
 
 
 @dataclass(frozen=True)
@@ -355,7 +366,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
         self, shared_stream: AsyncIterator[list[Mark]]
     ) -> AsyncIterator[TriggerEvent]:
         """Yield an event for every poll that brings records this watcher has not seen."""
-        await asyncio.to_thread(_load_client)
+        await _load_client()
         from airflow_provider_trackunit.iris.watermark import advance
 
         state = asset_state_of(self)

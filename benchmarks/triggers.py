@@ -73,6 +73,7 @@ class SlowSteps(logging.Handler):
         super().__init__()
         self.steps: list[tuple[float, str]] = []
         self._collections = collections
+        self.began = time.perf_counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the duration and the name of a slow step."""
@@ -81,7 +82,8 @@ class SlowSteps(logging.Handler):
         if not own and isinstance(record.args, tuple) and "took" in record.msg:
             seconds = float(str(record.args[1]))
             collected = self._collections.seconds_since(time.perf_counter() - seconds)
-            self.steps.append((seconds - collected, str(record.args[0])))
+            when = f"{time.perf_counter() - self.began:.0f} s after the start, "
+            self.steps.append((seconds - collected, when + str(record.args[0])))
 
 
 async def follow(number: int) -> None:
@@ -115,6 +117,7 @@ async def run(
     first = asyncio.create_task(follow(0))
     await asyncio.sleep(3)
     slow.steps.clear()
+    slow.began = time.perf_counter()
     gc.collect()
     # Passing over Airflow's own heap takes a third of a second, whoever's object was the last straw. It is set aside,
     # so that what is measured is the garbage of a thousand triggers.
