@@ -59,7 +59,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     :param part_bytes: size of a part in bytes, before compression; a part ends with the page that reaches it
     :param max_concurrency: how many requests may be on their way at once, within the limits of the API
     :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 403 or 404 in the
-        manifest and go on
+        manifest and go on. When every item answers 403 the task fails all the same
     :param trackunit_conn_id: the connection (templated)
     :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
         hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
@@ -184,6 +184,8 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         ]
         instance: Any = context["ti"]
         return ExportRequest(
+            endpoint=self.endpoint,
+            output_path=self.output_path,
             calls=calls,
             items=items,
             run=Run(instance.dag_id, instance.task_id, instance.run_id, instance.map_index),

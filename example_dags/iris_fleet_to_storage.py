@@ -74,13 +74,13 @@ def iris_fleet_to_storage() -> None:
     )
 
     @task
-    def summarise(manifest: dict[str, Any], folder: str) -> dict[str, Any]:
+    def summarise(manifest: dict[str, Any]) -> dict[str, Any]:
         """Count the machines of each brand, straight from the files."""
         import duckdb
 
         if not manifest["parts"]:
             return {"machines": 0, "per_oem": {}, "newest_position": None}
-        place = ObjectStoragePath(folder)
+        place = ObjectStoragePath(manifest["output_path"])
         files = [f"{place.protocol}://{place.path}/{part['name']}" for part in manifest["parts"]]
         database = duckdb.connect()
         # DuckDB then reads every store that Airflow can, with Airflow's connection.
@@ -94,7 +94,7 @@ def iris_fleet_to_storage() -> None:
             "newest_position": max((newest for _, _, newest in rows if newest), default=None),
         }
 
-    summarise(fleet.output, FOLDER)  # type: ignore[arg-type]  # the manifest, once the first task has run
+    summarise(fleet.output)  # type: ignore[arg-type]  # the manifest, once the first task has run
 
 
 iris_fleet_to_storage()

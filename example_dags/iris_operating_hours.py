@@ -71,17 +71,20 @@ def iris_operating_hours() -> None:
     fleet = IrisToObjectStorageOperator(task_id="fleet", endpoint=FLEET + "/1", output_path=FOLDER + "/fleet")
 
     @task
-    def machines(manifest: dict[str, Any], folder: str) -> list[dict[str, str]]:
+    def machines(manifest: dict[str, Any]) -> list[dict[str, str]]:
         """Return the PIN of every machine that has one, each once: two machines can have the same."""
         pins = []
         for part in manifest["parts"]:
-            with (ObjectStoragePath(folder) / part["name"]).open("rb") as file, gzip.open(file) as lines:
+            with (
+                (ObjectStoragePath(manifest["output_path"]) / part["name"]).open("rb") as file,
+                gzip.open(file) as lines,
+            ):
                 pins += [json.loads(line)["EquipmentHeader"].get("PIN") for line in lines]
         without = sum(not pin for pin in pins)
         log.info("%d machines, %d of them without a PIN and therefore left out", len(pins), without)
         return [{"pin": pin} for pin in dict.fromkeys(pins) if pin]
 
-    items = machines(fleet.output, FOLDER + "/fleet")  # type: ignore[arg-type]  # once the first task has run
+    items = machines(fleet.output)  # type: ignore[arg-type]  # once the first task has run
     hours = IrisToObjectStorageOperator(
         task_id="hours",
         endpoint=HOURS,
@@ -93,11 +96,8 @@ def iris_operating_hours() -> None:
 
     @task
     def report(manifest: dict[str, Any], asked: list[dict[str, str]]) -> dict[str, int]:
-        """Sum up, and do not take a missing right for a quiet day."""
-        skipped = manifest["skipped"]
-        if asked and len(skipped) == len(asked):
-            raise RuntimeError(f"IRIS showed the hours of no machine at all: {skipped[0]}")
-        return {"machines": len(asked), "skipped": len(skipped), "readings": manifest["records"]}
+        """Sum up."""
+        return {"machines": len(asked), "skipped": len(manifest["skipped"]), "readings": manifest["records"]}
 
     report(hours.output, items)  # type: ignore[arg-type]
 

@@ -58,6 +58,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PART_BYTES: Final = 64 * 1024 * 1024
 
+# After so many items refused, and none that was not, the rest is not asked for.
+_HOPELESS: Final = 100
+
 
 class Store(Protocol):
     """One folder of a file system or bucket. Every method raises OSError, or what its library raises."""
@@ -86,6 +89,8 @@ class Store(Protocol):
 class ExportRequest:
     """What to bring where.
 
+    :param endpoint: and
+    :param output_path: what the caller asked for and where, as the manifest repeats it
     :param calls: one call, or one for each item
     :param items: the path parameters of each item, in the order of the calls; None for a single collection
     :param run: who writes
@@ -94,6 +99,8 @@ class ExportRequest:
     :param skip_refused: whether an item that answers 403 or 404 is noted and passed over
     """
 
+    endpoint: str
+    output_path: str
     calls: Sequence[Call]
     items: Sequence[Mapping[str, Any]] | None = None
     run: Run = field(default_factory=Run)
@@ -180,6 +187,7 @@ class _Export:
             raise
         if self._buffer.records:
             self._cut()
+        self._refuse_all_refused()
         return self._finish()
 
     # -- beginning and end
@@ -233,7 +241,8 @@ class _Export:
 
     def _finish(self) -> Manifest:
         manifest = Manifest(
-            endpoint=self._request.calls[0].endpoint if self._request.calls else "",
+            endpoint=self._request.endpoint,
+            output_path=self._request.output_path,
             records=_count(self._checkpoint.parts),
             parts=self._checkpoint.parts,
             compression=self._request.compression,
@@ -267,10 +276,31 @@ class _Export:
             return False
         if not isinstance(error, IrisPermissionError | IrisNotFoundError):
             return False
+        if (
+            isinstance(error, IrisPermissionError)
+            and len(self._skipped) >= _HOPELESS
+            and self._nothing_but_refusals()
+        ):
+            return False
         skipped = Skipped(dict(items[errand.item]), error.status, error.code)
         self._skipped.append(skipped)
         log.warning("Skipped %s: %s", skipped.path_params, error)
         return True
+
+    def _nothing_but_refusals(self) -> bool:
+        return len(self._skipped) == self._frontier.items_done and all(
+            one.status == 403 for one in self._skipped
+        )
+
+    def _refuse_all_refused(self) -> None:
+        """Do not take a missing right for an empty collection."""
+        if self._skipped and self._nothing_but_refusals():
+            raise IrisPermissionError(
+                f"{self._request.endpoint}: all {len(self._skipped)} items answered HTTP 403. That is no item without "
+                "rights but an account without them: check the scope and the subscription",
+                status=403,
+                code=self._skipped[0].code,
+            )
 
     def _add(self, item: int, pages: Sequence[Page]) -> None:
         """Put pages into the part that is being filled, and note the position that is reached with them.

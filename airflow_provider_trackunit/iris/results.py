@@ -64,17 +64,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     ::
 
-        {"endpoint": "/api/asset/v1/assets", "records": 214, "compression": "gzip",
+        {"endpoint": "/api/asset/v1/assets", "output_path": "s3://lake/assets", "records": 214, "compression": "gzip",
          "parts": [{"name": "part-00000.jsonl.gz", "records": 214, "bytes": 23817}],
          "announced": 214, "skipped": [], "requests": 1,
          "started_at": "2026-01-15T06:00:00Z", "finished_at": "2026-01-15T06:00:02Z", "run": {...}}
 
+    :param output_path: the folder of the parts and of this manifest, as the caller named it
     :param announced: how many records IRIS said there are, null when it did not say
     :param skipped: items that answered 403 or 404 and were passed over on request
     :param requests: API requests sent, over all tries, retries included
     """
 
     endpoint: str
+    output_path: str
     records: int
     parts: list[Part]
     compression: str | None

@@ -77,6 +77,7 @@ def wanted(iris: IrisEmulator) -> MakeRequest:
             "part_bytes": 100_000,
             "max_concurrency": 1,
         }
-        return ExportRequest(calls=calls, items=items, **{**defaults, **options})
+        where: Any = {"endpoint": endpoint, "output_path": "memory://folder"}
+        return ExportRequest(calls=calls, items=items, **{**where, **defaults, **options})
 
     return make

@@ -15,6 +15,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
     IrisConfigurationError,
     IrisNotFoundError,
+    IrisPermissionError,
     IrisRateLimitError,
     IrisServerError,
     IrisStorageError,
@@ -81,10 +82,11 @@ def test_an_empty_collection_is_a_result_without_parts(iris: IrisEmulator, wante
 def test_no_items_are_a_result_without_parts(iris: IrisEmulator, wanted: MakeRequest) -> None:
     store = MemoryStore()
     export_pages(new_client(iris), wanted(HOURS, items=[]), store)
-    assert result_of(store.files)[1] == []
+    manifest, records = result_of(store.files)
+    assert (manifest["endpoint"], records) == (HOURS, [])
 
 
-def test_a_collection_that_changed_is_a_difference_in_the_manifest_and_a_warning(
+def test_a_collection_that_changed_is_read_to_its_end_with_a_warning(
     iris: IrisEmulator, wanted: MakeRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = MemoryStore()
@@ -441,6 +443,24 @@ def test_without_that_request_a_refused_item_fails_the_export(
     items = [*pins(iris, 5), {"pin": "no-such-machine"}]
     with pytest.raises(IrisNotFoundError):
         export_pages(new_client(iris), wanted(HOURS, items=items), MemoryStore())
+
+
+def test_a_missing_right_is_not_taken_for_an_empty_collection(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    iris.fault(path="/CumulativeOperatingHours/", kind="status", status=403, times=None)
+    store = MemoryStore()
+    with pytest.raises(IrisPermissionError, match="all 7 items"):
+        export_pages(new_client(iris), wanted(HOURS, items=pins(iris, 7), skip_refused=True), store)
+    assert "_manifest.json" not in store.files
+
+
+def test_hopeless_items_are_not_all_asked_for(iris: IrisEmulator, wanted: MakeRequest) -> None:
+    iris.fault(path="/CumulativeOperatingHours/", kind="status", status=403, times=None)
+    items = pins(iris, 400)
+    with pytest.raises(IrisPermissionError):
+        export_pages(new_client(iris), wanted(HOURS, items=items, skip_refused=True), MemoryStore())
+    assert len(iris.requests("/CumulativeOperatingHours/")) == 101
 
 
 def test_what_was_skipped_before_a_kill_is_in_the_manifest_after_it(

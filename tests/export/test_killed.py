@@ -30,7 +30,9 @@ from airflow_provider_trackunit.storage import FolderStore
 wanted = json.loads(sys.argv[1])
 client = IrisClient(Credentials(**wanted["credentials"]), wanted["url"])
 call = make_call(wanted["url"], wanted["endpoint"], query_params={"size": 20})
-request = ExportRequest(calls=[call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2)
+request = ExportRequest(
+    wanted["endpoint"], wanted["folder"], [call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2
+)
 print("begins", flush=True)
 export_pages(client, request, FolderStore(LocalFileSystem(), wanted["folder"], wanted["folder"]))
 """

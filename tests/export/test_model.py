@@ -62,7 +62,12 @@ class TransferMachine(RuleBasedStateMachine):
         call = make_call(self.iris.url, ASSETS, query_params={"size": 10})
         run = Run("dag", "task", f"run {self.run_number}", -1)
         return ExportRequest(
-            calls=[call], run=run, part_bytes=self.part_bytes, max_concurrency=self.concurrency
+            endpoint=ASSETS,
+            output_path="memory://folder",
+            calls=[call],
+            run=run,
+            part_bytes=self.part_bytes,
+            max_concurrency=self.concurrency,
         )
 
     def expected(self) -> list[str]:
