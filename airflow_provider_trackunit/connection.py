@@ -8,7 +8,9 @@ connection to the settings of a client. Imports no Airflow, so it can be read be
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from importlib import metadata as packages
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
@@ -21,12 +23,12 @@ CONN_TYPE: Final = "trackunit"
 HOOK_NAME: Final = "Trackunit IRIS"
 DEFAULT_CONN_ID: Final = "trackunit_default"
 
-HIDDEN_FIELDS: Final = ("schema", "port")
 RELABELING: Final = {"login": "API username", "password": "API password", "host": "Base URL"}
 PLACEHOLDERS: Final = {
     "host": BASE_URL,
+    "port": "443, so that this Airflow can test the connection",
     "login": "API user; empty for an API key",
-    "password": "shown once, when the API user is created; empty for an API key",
+    "password": "Shown once, when the API user is created; empty for an API key",
 }
 
 
@@ -43,10 +45,10 @@ class FormField:
 FORM_FIELDS: Final = {
     "client_id": FormField("Client ID", "Of the API user or API key (Manager, Administration, API Access)"),
     "client_secret": FormField("Client secret", "Of the API user or API key", secret=True),
+    "scope": FormField("Scope", "Empty for api; for an API key the scopes it was given, separated by blanks"),
     "auth_url": FormField(
         "Auth URL", "Empty for https://auth.trackunit.com/token, or …/token/v2 when API username is empty"
     ),
-    "scope": FormField("Scope", "Empty for api; for an API key the scopes it was given, separated by blanks"),
     "ca_bundle": FormField("CA bundle", "Path of a PEM file on the workers, for networks that inspect TLS"),
 }
 
@@ -114,11 +116,29 @@ def _has_port(host: str) -> bool:
     return host.rpartition("://")[2].rstrip("/").rpartition(":")[2].isdigit()
 
 
+def hidden_fields() -> list[str]:
+    """Return the standard fields that the form leaves out: all that have no meaning here.
+
+    The button "Test" of Airflow 3.3.0 to 3.3.2 takes a connection without a port for one to another server and
+    refuses it (apache/airflow#73298). There the port stays, and with 443 in it the button works. The box for
+    all of the extra stays too: in the form of a stored connection, the button of Airflow 2 breaks without it.
+    """
+    return ["schema"] if _test_needs_a_port() else ["schema", "port"]
+
+
+def _test_needs_a_port() -> bool:
+    try:
+        release = packages.version("apache-airflow-core")
+    except packages.PackageNotFoundError:  # Airflow 2
+        return False
+    return re.match(r"3\.3\.[012](?!\d)", release) is not None
+
+
 def metadata() -> dict[str, Any]:
     """Return the form the way ``get_provider_info`` gives it to Airflow 3.2 and later."""
     return {
         "ui-field-behaviour": {
-            "hidden-fields": list(HIDDEN_FIELDS),
+            "hidden-fields": hidden_fields(),
             "relabeling": dict(RELABELING),
             "placeholders": dict(PLACEHOLDERS),
         },
@@ -136,7 +156,7 @@ def metadata() -> dict[str, Any]:
 def field_behaviour() -> dict[str, Any]:
     """Return the form's changed standard fields the way the hook gives them to Airflow before 3.2."""
     return {
-        "hidden_fields": list(HIDDEN_FIELDS),
+        "hidden_fields": hidden_fields(),
         "relabeling": dict(RELABELING),
         "placeholders": dict(PLACEHOLDERS),
     }

@@ -87,6 +87,15 @@ def start_airflow(home: AirflowHome, port: int, parts: Parts) -> None:
         parts.start(name, [sys.executable, "-m", "airflow", *arguments], environment)
 
 
+def answers(url: str) -> bool:
+    """Return whether a server on the loopback interface answers with success."""
+    try:
+        with _OPENER.open(url, timeout=10):
+            return True
+    except OSError:
+        return False
+
+
 def healthy(port: int) -> bool:
     """Return whether all parts of an Airflow 3 say that they are well."""
     url = f"http://{LOOPBACK}:{port}/api/v2/monitor/health"

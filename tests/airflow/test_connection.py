@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_trackunit.connection import FORM_FIELDS, read_connection
+from airflow_provider_trackunit.connection import FORM_FIELDS, hidden_fields, read_connection
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
@@ -98,3 +100,28 @@ def test_no_field_has_a_name_that_airflow_would_mask_in_the_form() -> None:
     words = ("token", "password", "passwd", "api_key", "apikey", "authorization", "private_key")
     plain = [name for name, field in FORM_FIELDS.items() if not field.secret]
     assert not [name for name in plain if any(word in name for word in words)]
+
+
+@pytest.mark.parametrize(
+    ("release", "hidden"),
+    [
+        (None, ["schema", "port"]),  # Airflow 2 has no package of that name
+        ("3.2.2", ["schema", "port"]),
+        ("3.3.0", ["schema"]),
+        ("3.3.2", ["schema"]),
+        ("3.3.2rc1", ["schema"]),
+        ("3.3.3", ["schema", "port"]),
+        ("3.3.10", ["schema", "port"]),
+        ("3.4.0", ["schema", "port"]),
+    ],
+)
+def test_the_port_is_shown_where_airflow_tests_no_connection_without_one(
+    monkeypatch: pytest.MonkeyPatch, release: str | None, hidden: list[str]
+) -> None:
+    def version(package: str) -> str:
+        if release is None:
+            raise PackageNotFoundError(package)
+        return release
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert hidden_fields() == hidden
