@@ -37,7 +37,8 @@ wheel: ## Build the files of a release from a clean tree, check them, install an
 bench: ## Measure imports, and transfers beside what people use today
 	@environment=$$($(PYTHON) -m scripts.environments --bench $(AIRFLOW)) && \
 	$$environment/bin/python -m benchmarks.import_time && \
-	$$environment/bin/python -m benchmarks.transfer
+	$$environment/bin/python -m benchmarks.transfer && \
+	$$environment/bin/python -m benchmarks.triggers
 
 e2e: ## Fill in the connection form with a real browser, on the oldest Airflow and the newest
 	@for airflow in 2.11 3.3; do \
