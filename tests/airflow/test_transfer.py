@@ -244,9 +244,11 @@ def test_the_counts_go_to_the_events_of_the_outlets(iris_connection: IrisEmulato
     asset: Any
     if AIRFLOW_VERSION >= (3, 0):
         asset = import_module("airflow.sdk").Asset(name="fleet", uri="s3://lake/fleet")
+        events = import_module("airflow.sdk.execution_time.context").OutletEventAccessors()
     else:
         asset = import_module("airflow.datasets").Dataset("s3://lake/fleet")
-    events = {asset: SimpleNamespace(extra={"kept": 1})}
+        events = import_module("airflow.utils.context").OutletEventAccessors()
+    events[asset].extra["kept"] = 1
     transfer(tmp_path, outlets=[asset]).execute(context(outlet_events=events))
     assert events[asset].extra == {
         "kept": 1,
