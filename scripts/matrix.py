@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.airflow_home import interrupt_once
 from scripts.environments import (
     AIRFLOWS,
     ENVIRONMENTS,
@@ -46,6 +47,7 @@ PYTHONS: tuple[Version, ...] = ((3, 11), (3, 12), (3, 13))
 LOWEST = Airflow("2.11.0", (3, 12), "2025-05-25")
 
 SUITE_WITHIN_S = 1800
+STOPPED_WITHIN_S = 30
 _LOG_LINES = 40
 
 
@@ -104,6 +106,7 @@ def main() -> None:
         "only", nargs="*", help="rows by their Airflow (3.1, lowest); the page is left as it is"
     )
     only = parser.parse_args().only
+    interrupt_once()
     interpreters = pythons()
     chosen = [row for row in rows(set(interpreters)) if not only or row.series in only]
     results: dict[Row, Result | None] = {}
@@ -116,6 +119,8 @@ def main() -> None:
                 results[row] = None if python is None else _result(row, python, tree, wheel)
     except SetupError as error:
         raise SystemExit(f"{error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped.") from None
     table = _markdown(results)
     print(f"\n{table}")
     if not only:
@@ -189,14 +194,22 @@ def _suite(row: Row, interpreter: Path, place: Path) -> Result:
         except subprocess.TimeoutExpired:
             _say(f"Not done after {SUITE_WITHIN_S} s")
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            _end(child)
     result = _counted(report, time.monotonic() - begun)
     if result.failed:
         _say("\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:]))
     _say(f"{result.passed} passed, {result.skipped} skipped, {result.failed} failed: {log.relative_to(ROOT)}")
     return result
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the tests, if they run, in the way that lets them end what they have started; or else by force."""
+    with suppress(subprocess.TimeoutExpired):
+        child.send_signal(signal.SIGINT)
+        child.wait(STOPPED_WITHIN_S)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def _counted(report: Path, seconds: float) -> Result:
