@@ -32,6 +32,10 @@ PLACEHOLDERS: Final = {
 }
 
 
+# What Airflow 2 and 3 show in the place of a stored secret, and take for "unchanged" when it comes back.
+_STAND_INS: Final = ("RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER", "***")
+
+
 @dataclass(frozen=True, slots=True)
 class FormField:
     """A field of the form beyond those that every connection has; stored in the connection's extra."""
@@ -80,9 +84,9 @@ def read_connection(connection: Any) -> ConnectionSettings:
     return ConnectionSettings(
         credentials=Credentials(
             client_id=_text(extra, "client_id"),
-            client_secret=_text(extra, "client_secret"),
+            client_secret=_secret(_text(extra, "client_secret"), "Client secret (extra 'client_secret')"),
             username=(connection.login or "").strip(),
-            password=connection.password or "",
+            password=_secret(connection.password or "", "API password (password)"),
             scope=_text(extra, "scope"),
             auth_url=_text(extra, "auth_url"),
         ),
@@ -112,6 +116,15 @@ def _text(extra: dict[str, Any], name: str) -> str:
     return str(value).strip()
 
 
+def _secret(value: str, field: str) -> str:
+    """Refuse what a form sent for a secret that it does not show, because Airflow did not fill in the stored one."""
+    if value in _STAND_INS:
+        raise IrisConfigurationError(
+            f"{field} came as the stand-in that Airflow shows for a stored value: type it again to test it"
+        )
+    return value
+
+
 def _has_port(host: str) -> bool:
     return host.rpartition("://")[2].rstrip("/").rpartition(":")[2].isdigit()
 
@@ -127,11 +140,15 @@ def hidden_fields() -> list[str]:
 
 
 def _test_needs_a_port() -> bool:
+    return re.match(r"3\.3\.[012](?!\d)", _airflow_core() or "") is not None
+
+
+def _airflow_core() -> str | None:
+    """Return the version of Airflow 3, None for Airflow 2, which has no package of that name."""
     try:
-        release = packages.version("apache-airflow-core")
-    except packages.PackageNotFoundError:  # Airflow 2
-        return False
-    return re.match(r"3\.3\.[012](?!\d)", release) is not None
+        return packages.version("apache-airflow-core")
+    except packages.PackageNotFoundError:
+        return None
 
 
 def metadata() -> dict[str, Any]:
@@ -171,10 +188,20 @@ def form_widgets() -> dict[str, Any]:
     from flask_babel import lazy_gettext
     from wtforms import PasswordField, StringField
 
-    kinds = {True: (PasswordField, BS3PasswordFieldWidget), False: (StringField, BS3TextFieldWidget)}
+    def stored_secret(field: Any, **attributes: Any) -> Any:
+        # Airflow 2 deletes a secret from the extra when its field comes back empty, and keeps it for its stand-in.
+        # So a stored one shows as the stand-in: saving another change must not lose it.
+        attributes["value"] = _STAND_INS[0] if field.data else ""
+        return BS3PasswordFieldWidget(hide_value=False)(field, **attributes)
+
+    def widget(field: FormField) -> Any:
+        if not field.secret:
+            return BS3TextFieldWidget()
+        return stored_secret if _airflow_core() is None else BS3PasswordFieldWidget()
+
     return {
-        name: kinds[field.secret][0](
-            lazy_gettext(field.label), description=field.description, widget=kinds[field.secret][1]()
+        name: (PasswordField if field.secret else StringField)(
+            lazy_gettext(field.label), description=field.description, widget=widget(field)
         )
         for name, field in FORM_FIELDS.items()
     }

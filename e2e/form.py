@@ -44,7 +44,6 @@ OWN_FIELDS = ["Client ID", "Client secret", "Scope", "Auth URL", "CA bundle"]
 STANDARD_FIELDS = ["Description", "Base URL", "API username", "API password"]
 # What every connection has, whatever its type.
 AIRFLOWS_OWN = {"connection id", "connection type", "extra"}
-VIEWPORT = {"width": 1100, "height": 1180}
 PORT_SHOWN = "port" not in hidden_fields()
 TESTABLE = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
 
@@ -167,7 +166,7 @@ def _photograph(pages: ConnectionPages, what: str) -> None:
     pages.settle()
     IMAGES.mkdir(parents=True, exist_ok=True)
     image = IMAGES / f"airflow-{SERIES}-connection-{what}.png"
-    pages.page.screenshot(path=image, full_page=True, animations="disabled")
+    pages.page.screenshot(path=image, animations="disabled")
     _expect(image.stat().st_size <= MAX_IMAGE_BYTES, f"{image.name} has {image.stat().st_size} bytes")
     _say(f"  {image.relative_to(ROOT)}")
 
@@ -177,7 +176,7 @@ def _new_page(chromium: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_FLAGS.split())
         try:
-            page = browser.new_page(viewport=VIEWPORT)
+            page = browser.new_page()
             page.set_default_timeout(PATIENCE_MS)
             yield page
         finally:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, ViewportSize
 
 TYPE_NAME: Final = "Trackunit IRIS"
 
@@ -21,9 +21,12 @@ class ConnectionPages(ABC):
 
     #: How Airflow labels the name of the connection.
     id_label: str
+    #: The size of a window in which the whole form can be seen.
+    window: ViewportSize
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
+        page.set_viewport_size(self.window)
         self.url = url
 
     @abstractmethod
@@ -68,7 +71,8 @@ class ConnectionPages(ABC):
             self.fields()[label].fill(value)
 
     def settle(self) -> None:
-        """Wait until nothing is on its way any more."""
+        """Wait until nothing is on its way any more, and look at the top."""
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.wait_for_load_state("networkidle")
 
     def kind(self, label: str) -> str:
@@ -88,6 +92,7 @@ class FlaskPages(ConnectionPages):
     """Airflow 2: one long page with all fields, "Test" beside "Save"."""
 
     id_label = "Connection Id"
+    window: ViewportSize = {"width": 1280, "height": 1580}  # noqa: RUF012 (only read)
 
     def log_in(self, user: str, password: str) -> None:
         """Log in with the form for it."""
@@ -119,7 +124,7 @@ class FlaskPages(ConnectionPages):
         return {
             row.locator("label").first.inner_text().rstrip(" *"): row.locator("input, textarea").first
             for row in rows
-            if row.locator("label").count()
+            if row.locator("label").count() and row.locator("input, textarea").count()
         }
 
     def show(self, label: str) -> None:
@@ -147,6 +152,7 @@ class ReactPages(ConnectionPages):
     """Airflow 3: a dialog with the standard fields and the type's own in two parts; "Test" is in the list."""
 
     id_label = "Connection ID"
+    window: ViewportSize = {"width": 1100, "height": 1180}  # noqa: RUF012 (only read)
 
     _TOAST = "[data-scope=toast][data-part=root]"
     _EXTRA = "Extra Fields"

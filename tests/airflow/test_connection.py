@@ -55,6 +55,11 @@ def test_an_api_key_is_a_connection_without_a_login_and_goes_to_the_second_token
         (stored(API_USER | {"scope": ["api"]}), "Scope (extra 'scope') must be text"),
         (stored("{"), "Extra of the connection is not valid JSON"),
         (stored("[1]"), "Extra of the connection must be a JSON object"),
+        (
+            stored(API_USER | {"client_secret": "***"}),
+            "Client secret (extra 'client_secret') came as the stand-in",
+        ),
+        (stored(API_USER, password="***"), "API password (password) came as the stand-in"),
         (stored(None), "Client ID (extra 'client_id') is missing"),
         (stored(API_USER | {"client_id": "a:b"}), "Client ID (extra 'client_id') cannot hold a colon"),
     ],

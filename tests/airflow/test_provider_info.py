@@ -119,6 +119,18 @@ def test_the_flask_form_has_the_same_fields_with_the_secret_as_a_password_field(
     ]
 
 
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 0), reason="the Flask form is built by Airflow 2 only")
+def test_the_flask_form_neither_shows_a_stored_secret_nor_comes_back_without_it() -> None:
+    from airflow.www.views import SENSITIVE_FIELD_PLACEHOLDER  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    from wtforms import Form
+
+    form = type("F", (Form,), IrisHook.get_connection_form_widgets())()
+    assert 'value=""' in form.client_secret()
+    form.client_secret.data = "s3cret"
+    assert "s3cret" not in form.client_secret()
+    assert f'value="{SENSITIVE_FIELD_PLACEHOLDER}"' in form.client_secret()
+
+
 @pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="the schema describes form fields from Airflow 3.2 on")
 def test_the_form_is_what_the_schema_of_airflow_allows() -> None:
     path = Path(airflow.__file__).parent / "provider.yaml.schema.json"
