@@ -1,1 +1,1 @@
-"""Runs of a complete Airflow that take minutes; each is a program, none is part of ``make test``."""
+"""Runs of a real Airflow with a real triggerer: ``make system``."""

@@ -1,0 +1,83 @@
+"""``python -m tests.system``: what waits, in a real Airflow with a real triggerer, through all that may happen to it.
+
+The Airflow is that of the environment (2.11 and later), its database SQLite in a scratch folder. A line for each
+scenario says what was observed; the end is 1 when one of them failed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow import __version__ as airflow_version
+
+from scripts.airflow_home import AirflowCommandError, AirflowHome, interrupt_once
+from scripts.parts import Parts
+from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
+from tests.system.live import HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
+from tests.system.waits import iris_down, triggerer_killed
+from tests.system.watcher import watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Scenario = Callable[[LiveAirflow, Iris], str]
+
+SCENARIOS: dict[str, Scenario] = {
+    "triggerer killed": triggerer_killed,
+    "IRIS down": iris_down,
+    **({"watcher": watched} if HAS_REST_API_OF_3 else {}),
+    "examples": examples_run,
+}
+
+
+def main() -> None:
+    """Run all scenarios.
+
+    :raises SystemExit: with 1 when one failed
+    """
+    interrupt_once()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="airflow-system-", ignore_cleanup_errors=True) as folder:
+        dags = Path(folder) / "dags"
+        gather_dags(dags)
+        home = AirflowHome(Path(folder) / "home", dags)
+        home.migrate()
+        with Iris() as iris, Parts(home.path) as parts:
+            airflow = LiveAirflow(home, parts)
+            failed = not _passes("start", _started, airflow, iris)
+            if not failed:
+                # All of them, so that one run shows everything that is wrong.
+                passed = [_passes(name, one, airflow, iris) for name, one in SCENARIOS.items()]
+                failed = not all(passed)
+    _say(f"{'FAILED' if failed else 'all good'} after {time.monotonic() - begun:.0f} s")
+    if failed:
+        raise SystemExit(1)
+
+
+def _started(airflow: LiveAirflow, iris: Iris) -> str:
+    airflow.start(iris.handle.connection_json(), [*OUR_DAGS, *EXAMPLE_DAGS])
+    return f"healthy, {len(OUR_DAGS) + len(EXAMPLE_DAGS)} DAGs"
+
+
+def _passes(name: str, scenario: Scenario, airflow: LiveAirflow, iris: Iris) -> bool:
+    begun = time.monotonic()
+    try:
+        observed = scenario(airflow, iris)
+    except (ScenarioError, AirflowCommandError, OSError, ValueError) as error:
+        _say(f"{name}: FAILED after {time.monotonic() - begun:.0f} s: {error}\n{airflow.logs()}")
+        return False
+    _say(f"{name}: {time.monotonic() - begun:.0f} s: {observed}")
+    return True
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} Airflow {airflow_version}: {text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
