@@ -132,7 +132,7 @@ def _has_port(host: str) -> bool:
 def hidden_fields() -> list[str]:
     """Return the standard fields that the form leaves out: all that have no meaning here.
 
-    The button "Test" of Airflow 3.3.0 to 3.3.2 takes a connection without a port for one to another server and
+    The button "Test" of Airflow 3.3.1 and 3.3.2 takes a connection without a port for one to another server and
     refuses it (apache/airflow#73298). There the port stays, and with 443 in it the button works. The box for
     all of the extra stays too: in the form of a stored connection, the button of Airflow 2 breaks without it.
     """
@@ -140,7 +140,7 @@ def hidden_fields() -> list[str]:
 
 
 def _test_needs_a_port() -> bool:
-    return re.match(r"3\.3\.[012](?!\d)", _airflow_core() or "") is not None
+    return re.match(r"3\.3\.[12](?!\d)", _airflow_core() or "") is not None
 
 
 def _airflow_core() -> str | None:

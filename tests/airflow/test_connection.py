@@ -112,7 +112,8 @@ def test_no_field_has_a_name_that_airflow_would_mask_in_the_form() -> None:
     [
         (None, ["schema", "port"]),  # Airflow 2 has no package of that name
         ("3.2.2", ["schema", "port"]),
-        ("3.3.0", ["schema"]),
+        ("3.3.0", ["schema", "port"]),
+        ("3.3.1", ["schema"]),
         ("3.3.2", ["schema"]),
         ("3.3.2rc1", ["schema"]),
         ("3.3.3", ["schema", "port"]),
