@@ -205,9 +205,7 @@ class _Export:
         if found is not None and (found.fingerprint, found.run) == (mine.fingerprint, mine.run):
             mine = msgspec.structs.replace(found, writer=mine.writer)
             log.info("Resuming after %d parts with %d records", len(mine.parts), _count(mine.parts))
-        self._clear({part.name for part in mine.parts})
-        with self._storing(CHECKPOINT):
-            self._store.write(CHECKPOINT, msgspec.json.encode(mine))
+        self._take_over(mine)
         return mine
 
     def _found_checkpoint(self) -> Checkpoint | None:
@@ -230,14 +228,21 @@ class _Export:
                     "Give each mapped instance its own, for example with {{ ti.map_index }} in output_path"
                 )
 
-    def _clear(self, kept: set[str]) -> None:
-        """Delete what former runs left: the manifest first, so that nobody reads a half-deleted result."""
+    def _take_over(self, mine: Checkpoint) -> None:
+        """Make the folder ours: a former result is gone before a part of it is, and so is a former checkpoint.
+
+        In this order, because a kill in between must leave neither a manifest nor a checkpoint that counts parts
+        which are no longer there.
+        """
         with self._storing("a former result"):
-            names = [
-                name for name in self._store.names() if is_ours(name) and name not in kept | {CHECKPOINT}
-            ]
-            for name in sorted(names, key=lambda name: name != MANIFEST):
-                self._store.delete(name)
+            self._store.delete(MANIFEST)
+        with self._storing(CHECKPOINT):
+            self._store.write(CHECKPOINT, msgspec.json.encode(mine))
+        kept = {CHECKPOINT, *(part.name for part in mine.parts)}
+        with self._storing("a former result"):
+            for name in self._store.names():
+                if is_ours(name) and name not in kept:
+                    self._store.delete(name)
 
     def _finish(self) -> Manifest:
         manifest = Manifest(

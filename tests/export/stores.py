@@ -35,7 +35,8 @@ class MemoryStore:
         self._change(name, lambda: self.files.__setitem__(name, data))
 
     def delete(self, name: str) -> None:
-        self._change(name, lambda: self.files.pop(name, None))
+        if name in self.files:
+            self._change(name, lambda: self.files.pop(name))
 
     def _change(self, name: str, change: Callable[[], Any]) -> None:
         self.changes += 1

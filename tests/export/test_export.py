@@ -290,6 +290,22 @@ def test_while_a_former_result_is_replaced_nobody_can_take_it_for_whole(
     assert not any(seen)
 
 
+def test_a_run_that_dies_while_it_clears_the_folder_leaves_nothing_that_counts_what_is_gone(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    former = unfinished(iris, wanted())
+    for dies_at in range(1, 6):
+        files = dict(former)
+        with pytest.raises(Killed):
+            export_pages(
+                new_client(iris),
+                wanted(run=Run("dag", "task", "next run", -1)),
+                MortalStore(files, dies_at, "after"),
+            )
+        export_pages(new_client(iris), wanted(), MemoryStore(files))
+        assert len(set(ids(result_of(files)[1]))) == 1000
+
+
 # -- others in the same place
 
 
