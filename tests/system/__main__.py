@@ -1,4 +1,4 @@
-"""``python -m tests.system``: what waits, in a real Airflow with a real triggerer, through all that may happen to it.
+"""``python -m tests.system [scenario ...]``: what waits, in a real Airflow with a real triggerer, through all that may happen to it.
 
 The Airflow is that of the environment (2.11 and later), its database SQLite in a scratch folder. A line for each
 scenario says what was observed; the end is 1 when one of them failed.
@@ -6,6 +6,7 @@ scenario says what was observed; the end is 1 when one of them failed.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -27,18 +28,24 @@ if TYPE_CHECKING:
     Scenario = Callable[[LiveAirflow, Iris], str]
 
 SCENARIOS: dict[str, Scenario] = {
-    "triggerer killed": triggerer_killed,
-    "IRIS down": iris_down,
+    "triggerer-killed": triggerer_killed,
+    "iris-down": iris_down,
     **({"watcher": watched} if HAS_REST_API_OF_3 else {}),
     "examples": examples_run,
 }
 
 
 def main() -> None:
-    """Run all scenarios.
+    """Run all scenarios, or those that are named.
 
     :raises SystemExit: with 1 when one failed
     """
+    parser = argparse.ArgumentParser(prog="python -m tests.system", description=__doc__)
+    parser.add_argument("scenario", nargs="*", help=f"one of {', '.join(SCENARIOS)}; without any, all")
+    wanted = parser.parse_args().scenario or list(SCENARIOS)
+    unknown = set(wanted) - set(SCENARIOS)
+    if unknown:
+        parser.error(f"not on Airflow {airflow_version}: {', '.join(sorted(unknown))}")
     interrupt_once()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="airflow-system-", ignore_cleanup_errors=True) as folder:
@@ -51,7 +58,7 @@ def main() -> None:
             failed = not _passes("start", _started, airflow, iris)
             if not failed:
                 # All of them, so that one run shows everything that is wrong.
-                passed = [_passes(name, one, airflow, iris) for name, one in SCENARIOS.items()]
+                passed = [_passes(name, SCENARIOS[name], airflow, iris) for name in wanted]
                 failed = not all(passed)
     _say(f"{'FAILED' if failed else 'all good'} after {time.monotonic() - begun:.0f} s")
     if failed:

@@ -173,7 +173,7 @@ class LiveAirflow:
         except PartFailedError as error:
             raise ScenarioError(str(error)) from None
 
-    def logs(self, lines: int = 40) -> str:
+    def logs(self, lines: int = 25) -> str:
         """Return the ends of all logs: those of the parts, and those of the tasks that did not succeed."""
         files = [self._parts.log(name) for name in PARTS]
         question = "select dag_id, run_id, task_id from task_instance where coalesce(state, '') != 'success'"
@@ -183,7 +183,7 @@ class LiveAirflow:
         texts = []
         for file in files:
             end = file.read_text(errors="replace").splitlines()[-lines:]
-            texts.append(f"--- {file.relative_to(self.home.path)}\n" + "\n".join(line[:600] for line in end))
+            texts.append(f"--- {file.relative_to(self.home.path)}\n" + "\n".join(line[:300] for line in end))
         return "\n".join(texts)
 
     def _start_part(self, name: str) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 DAG = "system_watcher"
 POLLED = "/api/asset/v2/assets"
-# Two polls and what Airflow needs to make a run of an event.
-QUIET_S = 25
+# Another poll, and what Airflow needs to make a run of an event.
+QUIET_S = 18
 
 
 def watched(airflow: LiveAirflow, iris: Iris) -> str:
