@@ -17,18 +17,21 @@ IRIS_COVERAGE = 95
 
 _BIN = Path(sys.executable).parent
 _RUFF = str(_BIN / "ruff")
-_COVERAGE = [sys.executable, "-m", "coverage"]
 
 STATIC = {
     "format": [_RUFF, "format", "--check", "."],
     "lint": [_RUFF, "check", "."],
     "types": [sys.executable, "-m", "mypy"],
 }
-TESTS = {
-    "tests": [*_COVERAGE, "run", "-m", "pytest"],
-    "coverage data": [*_COVERAGE, "combine", "--quiet"],
+# A file of tests stays in one process: some share a run of Airflow.
+_PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+TESTS = {"tests": _PYTEST}
+TESTS_WITH_COVERAGE = {
+    "tests": [*_PYTEST, "--cov=airflow_provider_trackunit", "--cov-branch", "--cov-report="],
     f"coverage of iris at least {IRIS_COVERAGE} %": [
-        *_COVERAGE,
+        sys.executable,
+        "-m",
+        "coverage",
         "report",
         "--include=airflow_provider_trackunit/iris/*",
         f"--fail-under={IRIS_COVERAGE}",
@@ -50,7 +53,7 @@ def main() -> None:
     if only != "tests" and newest:
         steps |= STATIC
     if only != "static":
-        steps |= TESTS if newest else {"tests": [sys.executable, "-m", "pytest"]}
+        steps |= TESTS_WITH_COVERAGE if newest else TESTS
     # Leftovers of a killed run must not be counted.
     for leftover in ROOT.glob(".coverage*"):
         leftover.unlink()
