@@ -49,9 +49,12 @@ class FormField:
 FORM_FIELDS: Final = {
     "client_id": FormField("Client ID", "Of the API user or API key (Manager, Administration, API Access)"),
     "client_secret": FormField("Client secret", "Of the API user or API key", secret=True),
-    "scope": FormField("Scope", "Empty for api; for an API key the scopes it was given, separated by blanks"),
+    "scope": FormField(
+        "Scope", "Empty means api. For an API key: the scopes it was given, separated by blanks"
+    ),
     "auth_url": FormField(
-        "Auth URL", "Empty for https://auth.trackunit.com/token, or …/token/v2 when API username is empty"
+        "Auth URL",
+        "Usually empty: https://auth.trackunit.com/token, or …/token/v2 when API username is empty",
     ),
     "ca_bundle": FormField("CA bundle", "Path of a PEM file on the workers, for networks that inspect TLS"),
 }
