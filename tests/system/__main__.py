@@ -13,12 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow import __version__ as airflow_version
-
 from scripts.airflow_home import AirflowCommandError, AirflowHome, interrupt_once
 from scripts.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
-from tests.system.live import HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
+from tests.system.live import AIRFLOW, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
 from tests.system.waits import iris_down, triggerer_killed
 from tests.system.watcher import watched
 
@@ -45,7 +43,7 @@ def main() -> None:
     wanted = parser.parse_args().scenario or list(SCENARIOS)
     unknown = set(wanted) - set(SCENARIOS)
     if unknown:
-        parser.error(f"not on Airflow {airflow_version}: {', '.join(sorted(unknown))}")
+        parser.error(f"not on Airflow {AIRFLOW}: {', '.join(sorted(unknown))}")
     interrupt_once()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="airflow-system-", ignore_cleanup_errors=True) as folder:
@@ -82,7 +80,7 @@ def _passes(name: str, scenario: Scenario, airflow: LiveAirflow, iris: Iris) -> 
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')} Airflow {airflow_version}: {text}\n")
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} Airflow {AIRFLOW}: {text}\n")
     sys.stdout.flush()
 
 

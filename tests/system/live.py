@@ -9,9 +9,9 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import closing
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.emulator import IrisEmulator
 from scripts.parts import LOOPBACK, PartFailedError, Parts, free_port
 from scripts.ui import PARTS as PARTS_OF_3
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from scripts.airflow_home import AirflowHome
 
+#: From the installed files: importing Airflow here takes seconds, and 2.11 warns of itself.
+AIRFLOW = version("apache-airflow")
+AIRFLOW_VERSION = tuple(int(part) for part in AIRFLOW.split(".")[:2])
 HAS_REST_API_OF_3 = AIRFLOW_VERSION >= (3, 0)
 PARTS_OF_2 = {
     "scheduler": ["scheduler", "--skip-serve-logs"],

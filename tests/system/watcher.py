@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit._compat import AIRFLOW_VERSION
-from tests.system.live import demand
+from tests.system.live import AIRFLOW_VERSION, demand
 
 if TYPE_CHECKING:
     from tests.system.live import Iris, LiveAirflow
@@ -48,7 +47,7 @@ def watched(airflow: LiveAirflow, iris: Iris) -> str:
 
 def _await_poll(airflow: LiveAirflow, iris: Iris) -> None:
     polls = iris.polls(POLLED)
-    airflow.wait_until(lambda: iris.polls(POLLED) > polls, "a poll of the watcher", 90)
+    airflow.wait_until(lambda: iris.polls(POLLED) > polls, "a poll of the watcher", 120)
 
 
 def _payloads(airflow: LiveAirflow, runs: int) -> list[dict[str, Any]]:
