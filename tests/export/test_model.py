@@ -27,7 +27,7 @@ from .conftest import ASSETS, new_client
 from .stores import Killed, MemoryStore, MortalStore, result_of
 
 #: How many sequences are tried; a nightly run sets it to thousands.
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
 
 _emulators: list[IrisEmulator] = []
 
