@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow import __version__ as airflow_version
 
-from scripts.environments import AIRFLOWS, NEWEST, ROOT
+from scripts.environments import AIRFLOWS, NEWEST, PYTEST, ROOT
 
 #: Least share of the branches and lines of the API client that the tests go through, in percent.
 IRIS_COVERAGE = 95
@@ -23,8 +23,7 @@ STATIC = {
     "lint": [_RUFF, "check", "."],
     "types": [sys.executable, "-m", "mypy"],
 }
-# A file of tests stays in one process: some share a run of Airflow.
-_PYTEST = [sys.executable, "-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+_PYTEST = [sys.executable, *PYTEST]
 TESTS = {"tests": _PYTEST}
 TESTS_WITH_COVERAGE = {
     "tests": [*_PYTEST, "--cov=airflow_provider_trackunit", "--cov-branch", "--cov-report="],

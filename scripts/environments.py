@@ -29,6 +29,10 @@ PACKAGE = ROOT / "airflow_provider_trackunit"
 
 Version = tuple[int, int]
 
+#: How the tests are run, by the Python of an environment. A file of tests stays in one process: some share a run of
+#: Airflow.
+PYTEST = ["-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+
 
 @dataclass(frozen=True)
 class Airflow:

@@ -25,6 +25,7 @@ from scripts.environments import (
     ENVIRONMENTS,
     NEWEST,
     PACKAGE,
+    PYTEST,
     ROOT,
     Airflow,
     SetupError,
@@ -181,7 +182,7 @@ def _suite(row: Row, interpreter: Path, place: Path) -> Result:
     begun = time.monotonic()
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603 - our own tests
-            [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"],
+            [str(interpreter), *PYTEST, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"],
             cwd=place,
             env=_variables(),
             stdin=subprocess.DEVNULL,
