@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Compressing costs more than everything else a transfer does; level 1 of zlib takes about a third of the CPU of its
-# default, and the files grow by about a sixth.
+# default, and the files grow by about a fifth.
 _GZIP_LEVEL: Final = 1
 _GZIP_CONTAINER: Final = 31  # zlib's window bits for a gzip header and trailer, without file name and time
 
