@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test matrix lint wheel bench system e2e e2e-celery clean
+.PHONY: help demo ui test fuzz matrix lint wheel bench system e2e e2e-celery clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ ui: ## Start Airflow with its web interface, the examples and the emulator, unti
 
 test: ## Check format, lint, types and run all tests
 	@$(READY) -m scripts.check
+
+fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
+	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/export/test_model.py
 
 matrix: ## Run all tests on every supported Airflow and Python, from the wheel, and on the lowest versions
 	@$(PYTHON) -m scripts.matrix

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scripts.airflow_home import AirflowHome
 
@@ -30,6 +31,15 @@ os.environ |= {
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
 }
+
+# How many examples a property gets; a state machine, whose examples are long, divides it. A gate must not fail by
+# chance, so under CI the examples are always the same; elsewhere each run tries new ones, and says how to try a
+# failing one again.
+settings.register_profile(
+    "commit", max_examples=200, deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
+settings.register_profile("nightly", max_examples=10_000, deadline=None, print_blob=True)
+settings.load_profile("commit")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 from contextlib import suppress
 from typing import Any
 
@@ -26,8 +25,8 @@ from airflow_provider_trackunit.iris.results import Run
 from .conftest import ASSETS, new_client
 from .stores import Killed, MemoryStore, MortalStore, result_of
 
-#: How many sequences are tried; a nightly run sets it to thousands.
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
+#: A sequence takes as long as twenty examples of a simpler property.
+EXAMPLES = settings().max_examples // 20
 
 _emulators: list[IrisEmulator] = []
 
