@@ -31,7 +31,7 @@ fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences 
 matrix: ## Run all tests on every supported Airflow and Python, from the wheel, and on the lowest versions
 	@$(PYTHON) -m scripts.matrix
 
-lint: ## Check format, lint and types only
+lint: ## Check format, lint and types only, and ask for known vulnerabilities of the dependencies
 	@$(READY) -m scripts.check --only static
 
 wheel: ## Build the files of a release from a clean tree, check them, install and ask them

@@ -23,6 +23,8 @@ STATIC = {
     "lint": [_RUFF, "check", "."],
     "types": [sys.executable, "-m", "mypy"],
 }
+# Advisories appear without a change of ours, so the tests do not fail because of them; "make lint" does.
+AUDIT = {"audit": [sys.executable, "-m", "scripts.audit"]}
 _PYTEST = [sys.executable, *PYTEST]
 TESTS = {"tests": _PYTEST}
 TESTS_WITH_COVERAGE = {
@@ -51,6 +53,8 @@ def main() -> None:
     # The types of the newest Airflow are the ones that the code is checked against.
     if only != "tests" and newest:
         steps |= STATIC
+    if only == "static" and newest:
+        steps |= AUDIT
     if only != "static":
         steps |= TESTS_WITH_COVERAGE if newest else TESTS
     # Leftovers of a killed run must not be counted.
