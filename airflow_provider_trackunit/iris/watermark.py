@@ -93,9 +93,17 @@ def fill_window(value: Any, watermark: Value, now: dt.datetime) -> Any:
         return [fill_window(one, watermark, now) for one in value]
     if not isinstance(value, str):
         return value
+    return value.replace("{watermark}", _begin(watermark)).replace("{now}", utc_text(now))
+
+
+def _begin(watermark: Value) -> str:
     moment = _moment(watermark)
-    begin = str(watermark) if moment is None else utc_text(moment - dt.timedelta(seconds=1))
-    return value.replace("{watermark}", begin).replace("{now}", utc_text(now))
+    try:
+        return str(watermark) if moment is None else utc_text(moment - dt.timedelta(seconds=1))
+    except OverflowError:
+        return str(
+            watermark
+        )  # at the end of the calendar, where there is no second earlier and no time in UTC
 
 
 def has_window(value: Any) -> bool:
@@ -107,13 +115,17 @@ def has_window(value: Any) -> bool:
 
 def utc_text(moment: dt.datetime) -> str:
     """Return a moment the way IRIS writes it."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _order(value: Value) -> tuple[int, float, str]:
     """Return what orders values: times by the moment they name, not by how they are written."""
     if not isinstance(value, str):
-        return 0, float(value), ""
+        return (
+            0,
+            value,
+            "",
+        )  # as it is: a whole number can be too long for a float, or differ only in its last digit
     moment = _moment(value)
     return (2, 0.0, value) if moment is None else (1, moment.timestamp(), "")
 
