@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import AirflowFailException
+from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import IrisError
 
 if TYPE_CHECKING:
@@ -27,11 +28,17 @@ class CallsEndpoint:
     }
     ui_color = "#f7e7c6"
 
+    endpoint: str
     method: str
     path_params: Any
     query_params: Any
     json: Any
     headers: Any
+
+    @property
+    def endpoint_name(self) -> str:
+        """The endpoint as logs, errors, manifests and lineage name it: without a query."""
+        return without_query(self.endpoint)
 
     def request_arguments(self) -> dict[str, Any]:
         """Return what the hook and the triggers take besides the endpoint."""

@@ -121,7 +121,9 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
                 defer_while_limited(self, error, deferrals, max_wait_s=self.hook.max_wait_s, safe=safe)
             raise
         if self.response_check is not None and not call_with_context(self.response_check, data, context):
-            raise AirflowException(f"{self.method} {self.endpoint}: response_check returned a false value")
+            raise AirflowException(
+                f"{self.method} {self.endpoint_name}: response_check returned a false value"
+            )
         if self.response_filter is not None:
             return call_with_context(self.response_filter, data, context)
         return data
@@ -138,13 +140,13 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
             self._refuse_too_many(max(len(records) + len(page.raw_records), page.announced or 0))
             records += page.records
             self.log.debug("Page %d: %d records so far", number, len(records))
-        self.log.info("Read %d records from %s", len(records), self.endpoint)
+        self.log.info("Read %d records from %s", len(records), self.endpoint_name)
         return records
 
     def _refuse_too_many(self, count: int) -> None:
         if self.max_records is not None and count > self.max_records:
             raise AirflowFailException(
-                f"{self.endpoint} has {count} records or more, max_records is {self.max_records}. Use "
+                f"{self.endpoint_name} has {count} records or more, max_records is {self.max_records}. Use "
                 "IrisToObjectStorageOperator for large collections, ask for fewer with query_params, or raise max_records"
             )
 

@@ -140,8 +140,8 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             if event["status"] == "error":
                 return self._ended_by(error_of(event), state)
             if state.get("by_task"):
-                raise AirflowTaskTimeout(f"{self.endpoint}: execution_timeout is over")
-            raise AirflowSensorTimeout(f"{self.endpoint}: timeout of {self.timeout:.0f} s is over")
+                raise AirflowTaskTimeout(f"{self.endpoint_name}: execution_timeout is over")
+            raise AirflowSensorTimeout(f"{self.endpoint_name}: timeout of {self.timeout:.0f} s is over")
 
     def _ended_by(self, error: IrisError, state: Mapping[str, Any]) -> Any:
         if error.transient and self.silent_fail:
@@ -207,7 +207,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             try:
                 found = self._look()
             except IrisNotFoundError:
-                self.log.info("%s: not there yet (HTTP 404)", self.endpoint)
+                self.log.info("%s: not there yet (HTTP 404)", self.endpoint_name)
                 found = None
             except IrisError as error:
                 self._survive(error)

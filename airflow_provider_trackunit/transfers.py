@@ -184,7 +184,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         ]
         instance: Any = context["ti"]
         return ExportRequest(
-            endpoint=self.endpoint,
+            endpoint=self.endpoint_name,
             output_path=self.output_path,
             calls=calls,
             items=items,
@@ -240,7 +240,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         namespace, name = dataset_of(self.output_path)
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=self._records)
         return OperatorLineage(
-            inputs=[Dataset(namespace=self._origin or "https://iris.trackunit.com", name=self.endpoint)],
+            inputs=[Dataset(namespace=self._origin or "https://iris.trackunit.com", name=self.endpoint_name)],
             outputs=[
                 OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
             ],

@@ -26,6 +26,7 @@ from airflow_provider_trackunit._compat import (
     connection_in_loop,
     mask_secrets_in_loop,
 )
+from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisNotFoundError
 
 if TYPE_CHECKING:
@@ -356,7 +357,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
             except IrisError as error:
                 poller.log.error(  # noqa: TRY400 (a person has to mend something; the stack does not help)
                     "Watching %s failed; next try in %.0f s: %s",
-                    poller.endpoint,
+                    without_query(poller.endpoint),
                     _AFTER_PERMANENT_ERROR_S,
                     error,
                 )

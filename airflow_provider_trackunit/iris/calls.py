@@ -26,9 +26,13 @@ _RESERVED_HEADERS: Final = frozenset(
 # What RFC 3986 lets stand in a path segment besides the unreserved characters.
 _SEGMENT_SAFE: Final = "!$&'()*+,;=:@"
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
-_UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]")
+# The second: text between an IPv6 address and its port, which some releases of Python pass over.
+_UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]|^[^/]*//[^/?#]*\][^:/?#]")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FULL_URL: Final = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
+
+# Names that every library reads alike. An international one has a spelling in ASCII (xn--…).
+_HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +91,42 @@ def read_origin(url: str, *, setting: str) -> str:
         raise IrisConfigurationError(
             f"{setting}: not a URL; give it as https://host or https://host:port"
         ) from None
-    host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in {"http", "https"}:
         raise IrisConfigurationError(f"{setting}: the scheme must be https, not {parts.scheme!r}")
-    if not host or _UNSAFE_IN_URL.search(text):
+    if not parts.hostname or _UNSAFE_IN_URL.search(text):
         raise IrisConfigurationError(f"{setting}: no host in the URL, or a blank or control character in it")
     if parts.username is not None or parts.password is not None:
         raise IrisConfigurationError(f"{setting}: put credentials in their own fields, not in the URL")
-    if parts.scheme == "http" and not _is_loopback(host):
+    host = _read_host(parts.hostname.rstrip("."), setting, plain=parts.scheme == "http")
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" if port in {None, default_port} else f"{parts.scheme}://{host}:{port}"
+
+
+def _read_host(host: str, setting: str, *, plain: bool) -> str:
+    """Return a host as it stands in a URL, unless what is sent there would not be safe.
+
+    :param plain: whether the URL is one of plain http
+    """
+    address = _address(host)
+    if address is None and not _HOST_NAME.fullmatch(host):
+        raise IrisConfigurationError(
+            f"{setting}: not a host name; write an international one in ASCII (xn--…), as its owner registered it"
+        )
+    if plain and not _is_loopback(host, address):
         raise IrisConfigurationError(
             f"{setting}: plain http would send credentials in clear; use https (http is for loopback only)"
         )
-    if ":" in host:
-        host = f"[{host}]"
-    default_port = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" if port in {None, default_port} else f"{parts.scheme}://{host}:{port}"
+    return f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
+
+
+def is_plain(url: str) -> bool:
+    """Return whether a URL is one of plain http, which :func:`read_origin` lets through for loopback alone."""
+    return url.startswith("http://")
+
+
+def without_query(endpoint: str) -> str:
+    """Return an endpoint as messages, manifests and lineage name it: what follows ``?`` may be confidential."""
+    return re.split(r"[?#]", endpoint, maxsplit=1)[0]
 
 
 def read_base_url(url: str) -> str:
@@ -115,13 +140,22 @@ def read_base_url(url: str) -> str:
     return origin
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the host as an address, None for a name. An address with a zone (``fe80::1%eth0``) is neither."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return None if "%" in host else ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
+
+
+def _is_loopback(host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+    """Return whether what is sent there stays on this machine; an IPv4 address within an IPv6 one does not count.
+
+    Python's own word for the latter changed with its releases.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        return int(address) == 1
+    return host == "localhost" if address is None else address.is_loopback
 
 
 def make_call(
@@ -143,7 +177,7 @@ def make_call(
     :param query_params: None values are left out, lists repeat the name, booleans are ``true`` and ``false``,
         aware datetimes are ISO 8601 in UTC
     :param json: the body; None sends none
-    :param headers: extra headers; ``Authorization`` is the connection's own
+    :param headers: extra headers; None values are left out, ``Authorization`` is the connection's own
     :raises IrisConfigurationError: when an argument is unusable; the text names it
     """
     template, query_text = _split_endpoint(origin, endpoint)
@@ -262,10 +296,11 @@ def _path_value(name: str, value: Any) -> str:
 def _header_pairs(headers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for name, value in headers.items():
-        text = str(value)
+        text = "" if value is None else str(value)
         if str(name).lower() in _RESERVED_HEADERS:
             raise IrisConfigurationError(f"headers: {name} is set by the connection and cannot be given here")
         if not _HEADER_NAME.fullmatch(str(name)) or not text.isascii() or not text.isprintable():
             raise IrisConfigurationError(f"headers: {name!r} has characters that a header cannot hold")
-        pairs.append((str(name), text))
+        if value is not None:
+            pairs.append((str(name), text))
     return tuple(pairs)

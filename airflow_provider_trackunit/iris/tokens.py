@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 
 import msgspec
 
@@ -40,6 +40,8 @@ _RENEW_AHEAD_S: Final = 60.0
 # An answer without expires_in: shorter than either documented lifetime (3600 s and 1200 s). A token that dies
 # earlier still costs no more than one 401.
 _UNKNOWN_LIFETIME_S: Final = 300.0
+
+_AUTH_URL_FIELD: Final = "Auth URL (extra 'auth_url')"
 
 _ADVICE: Final = {
     "invalid_client": "Check Client ID and Client secret of the connection",
@@ -95,7 +97,12 @@ class Credentials:
                 "Scope (extra 'scope') is missing in the connection: an API key must ask for the scopes it was given, "
                 "such as 'asset.view api.iso15143.snapshot'. (For an API user fill in API username and API password)"
             )
-        read_origin(self.token_url, setting="Auth URL (extra 'auth_url')")
+        read_origin(self.token_url, setting=_AUTH_URL_FIELD)
+        parts = urlsplit(self.token_url)
+        if parts.query or parts.fragment:
+            raise IrisConfigurationError(
+                f"{_AUTH_URL_FIELD}: give the address without a query or fragment; nothing behind '?' or '#' is sent"
+            )
 
     @property
     def token_url(self) -> str:
@@ -153,8 +160,8 @@ def token_request(credentials: Credentials) -> Request:
             "scope": credentials.scope,
         }
     url = credentials.token_url
-    origin = read_origin(url, setting="Auth URL (extra 'auth_url')")
-    path = urlsplit(url).path or "/"
+    origin = read_origin(url, setting=_AUTH_URL_FIELD)
+    path = quote(unquote_to_bytes(urlsplit(url).path), safe="/:@!$&'()*+,;=") or "/"
     return Request(
         method="POST",
         url=f"{origin}{path}",
