@@ -12,6 +12,7 @@ from airflow_provider_trackunit.iris.paging import (
     Page,
     decode_as,
     numbered_ahead,
+    page_of,
     read_members,
     read_records,
     refuse_growth,
@@ -57,11 +58,13 @@ class AempLinks:
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call with the page at the end of its path."""
-        return replace(call, path=f"{_without_page(call.path)}/{cursor['aempPage']}")
+        return replace(call, path=f"{_without_page(call.path)}/{page_of(cursor, 'aempPage', 1)}")
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the page; the next is the one that is linked, or the following number while ``last`` is ahead."""
         members = {name[:1].lower() + name[1:]: raw for name, raw in read_members(call, body).items()}
+        if not members and body.strip()[:1] not in {b"", b"{"}:
+            raise IrisPaginationError(f"{call.endpoint}: the page is not an object")
         records = read_records(call, members, self.record_key) if set(members) - {"links"} else []
         asked = cursor["aempPage"]
         links = self._linked_pages(call, members.get("links"))
@@ -90,8 +93,8 @@ class AempLinks:
         found = {}
         for link in decode_as(call, links, list[dict[str, Any]]) if links else ():
             member = {str(name).lower(): value for name, value in link.items()}
-            if member.get("rel") in {"next", "last"}:
-                found[member["rel"]] = _page_of_link(call, str(member.get("href")))
+            if member.get("rel") in ("next", "last"):
+                found[str(member["rel"])] = _page_of_link(call, str(member.get("href")))
         return found
 
 

@@ -6,6 +6,8 @@ status 200 (GraphQL, PromQL, the web page that IRIS serves where there is no API
 
 from __future__ import annotations
 
+import codecs
+import datetime as dt
 import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 # A vendor's sentence is for a log line; a page of HTML or a dump is not.
 _MAX_MESSAGE_CHARS: Final = 500
+
+_PIECE_BYTES: Final = 1024 * 1024
+
+# Ten years. What says more means never, and a number beyond all dates would break whoever counts with it.
+_LONGEST_WAIT_S: Final = 10 * 365 * 24 * 3600.0
 
 
 def check(
@@ -56,14 +63,30 @@ def _check_content(request: Request, response: Response) -> None:
         return
     content_type = response.headers.get("content-type", "")
     if "json" in content_type.lower() or (not content_type and response.body.lstrip()[:1] in {b"{", b"["}):
+        _check_encoding(request, response)
         return
     raise _not_an_api_answer(request, response)
 
 
+def _check_encoding(request: Request, response: Response) -> None:
+    """Refuse text that is not UTF-8: records go into files as they came, and nobody could read those."""
+    if response.body.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(response.body)
+    try:
+        # In pieces, because decoded text takes up to four times the memory of its bytes.
+        for start in range(0, len(view), _PIECE_BYTES):
+            decoder.decode(view[start : start + _PIECE_BYTES])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise broken_json(request.label, response.status, error) from None
+
+
 def _not_an_api_answer(request: Request, response: Response) -> IrisUnexpectedResponseError:
-    kind = response.headers.get("content-type", "no content type").split(";")[0].strip()[:80]
+    kind = _told(request, response.headers.get("content-type", "").split(";")[0]) or "no content type"
     return IrisUnexpectedResponseError(
-        f"{request.label}: HTTP {response.status} with {kind} instead of JSON. IRIS answers with its web page "
+        f"{request.label}: HTTP {response.status} with {kind[:80]} instead of JSON. IRIS answers with its web page "
         "where there is no API: check the path, its version and its trailing slash "
         "(/api/graphql/ needs one, other endpoints have none)",
         status=response.status,
@@ -88,13 +111,13 @@ def _check_graphql(request: Request, response: Response) -> None:
     text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
     if code == "RATE_LIMITED":
         # resetIn is in milliseconds (developer hub, page "GraphQL API rate limiting").
-        wait_s = _positive(extensions.get("resetIn"))
+        wait_ms = _number(extensions.get("resetIn"))
         raise IrisRateLimitError(
             f"{text}. The budget of this API user is used up",
             status=response.status,
             code=code,
             message=message,
-            retry_after=None if wait_s is None else wait_s / 1000,
+            retry_after=None if wait_ms is None else read_wait_s(wait_ms / 1000),
         )
     if code == "QUERY_COMPLEXITY_REACHED":
         text += ". Ask for fewer fields, or for a smaller 'first'"
@@ -203,7 +226,10 @@ def _told(request: Request, value: Any) -> str | None:
     """Return what the server said as one short line, without the token should the server repeat it."""
     if not isinstance(value, str | int) or value == "":
         return None
-    text = " ".join(str(value).split())
+    # What no log or database can hold (half a character, a null) is shown as something they can.
+    text = "".join(
+        x if x.isprintable() else "\N{REPLACEMENT CHARACTER}" for x in " ".join(str(value).split())
+    )
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if token:
         # Before the text is cut, or the first half of the token could be left over.
@@ -211,12 +237,18 @@ def _told(request: Request, value: Any) -> str | None:
     return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
 
 
-def _positive(value: Any) -> float | None:
+def read_wait_s(value: Any) -> float | None:
+    """Return a number of seconds to wait, however it was written: none below zero, none beyond all limits."""
+    number = _number(value)
+    return None if number is None else min(max(number, 0.0), _LONGEST_WAIT_S)
+
+
+def _number(value: Any) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return max(number, 0.0) if math.isfinite(number) else None
+    return number if math.isfinite(number) else None
 
 
 def read_retry_after(headers: Mapping[str, str], now_epoch_s: float | None = None) -> float | None:
@@ -227,17 +259,19 @@ def read_retry_after(headers: Mapping[str, str], now_epoch_s: float | None = Non
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
-    seconds = _positive(text)
+    seconds = read_wait_s(text)
     if seconds is not None:
         return seconds
     until = _epoch_s(text)
     now = _epoch_s(headers.get("date", ""))
     now = now_epoch_s if now is None else now
-    return None if until is None or now is None else max(until - now, 0.0)
+    return None if until is None or now is None else read_wait_s(until - now)
 
 
 def _epoch_s(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        # "-0000" is UTC too (RFC 5322, 3.3), and not the time zone of this machine.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
     except (TypeError, ValueError, OverflowError, IndexError):
         return None

@@ -9,6 +9,7 @@ with what came, because only the walk knows both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -34,6 +35,9 @@ _GROWTH_SLACK_PAGES: Final = 10
 
 # No count or page number has more; Python refuses to read a number of some thousand digits.
 _MAX_DIGITS: Final = 18
+
+# The name of a member as APIs write them; anything else in its place is not repeated in a message.
+_MEMBER_NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +110,11 @@ def read_members(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     """
     if b"\n" in body or b"\r" in body:
         body = _compact(call, body)
-    if not body.lstrip().startswith(b"{"):
-        return {}
-    return decode_as(call, body, dict[str, msgspec.Raw])
+    if body.lstrip().startswith(b"{"):
+        return decode_as(call, body, dict[str, msgspec.Raw])
+    if body.strip():
+        decode_as(call, body, msgspec.Raw)
+    return {}
 
 
 def _compact(call: Call, body: bytes) -> bytes:
@@ -134,7 +140,7 @@ def read_records(call: Call, members: Mapping[str, msgspec.Raw], key: str) -> li
     if found is None:
         lists = [raw for name, raw in members.items() if name.lower() != "links" and opens_with(raw, b"[")]
         if len(lists) != 1:
-            names = ", ".join(sorted(members)[:10]) or "none"
+            names = ", ".join(sorted(filter(_MEMBER_NAME.fullmatch, members))[:10]) or "none"
             raise IrisPaginationError(
                 f"{call.endpoint}: no list of records in the page (its members: {names})"
             )
@@ -148,15 +154,47 @@ def whole_number(members: Mapping[str, msgspec.Raw], key: str) -> int | None:
     return int(text) if text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
+def page_of(cursor: Cursor, key: str, first: int) -> int:
+    """Return the page number of a cursor.
+
+    :raises IrisConfigurationError: when it is not one that this way of paging gave
+    """
+    page, of = cursor.get(key), cursor.get("of")
+    if type(page) is not int or page < first or not (of is None or type(of) is int):
+        raise foreign_cursor()
+    return page
+
+
+def text_of(cursor: Cursor, key: str) -> str | None:
+    """Return the opaque text of a cursor, None at the beginning.
+
+    :raises IrisConfigurationError: when it is not one that this way of paging gave
+    """
+    value = cursor.get(key, 0)
+    if value is None:
+        return None
+    # Half a character (a surrogate) cannot be sent, so it cannot have come either.
+    if not isinstance(value, str) or value != value.encode(errors="ignore").decode():
+        raise foreign_cursor()
+    return value
+
+
+def foreign_cursor() -> IrisConfigurationError:
+    """Return the error for a cursor that cannot have come from a page of this endpoint."""
+    return IrisConfigurationError(
+        "cursor: it is not one of this endpoint; give what a page of it had as its next, or None to begin"
+    )
+
+
 def opens_with(raw: msgspec.Raw, mark: bytes) -> bool:
     """Return whether an undecoded value begins with this one byte: ``{`` for an object, ``[`` for a list."""
     return memoryview(raw)[:1] == mark
 
 
-def _text(members: Mapping[str, msgspec.Raw], key: str) -> str | None:
+def _text(call: Call, members: Mapping[str, msgspec.Raw], key: str) -> str | None:
     """Return a member that is text with something in it, or a number, as text; else None."""
     raw = members.get(key)
-    value = None if raw is None else msgspec.json.decode(raw)
+    value = None if raw is None else decode_as(call, raw, object)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value) or None
@@ -209,7 +247,7 @@ class PageNumber:
         """Return the call with its page, and with a size unless the caller chose one."""
         if self.size is not None and "size" not in dict(call.query):
             call = call.with_query(size=str(self.size))
-        return call.with_query(page=str(cursor["page"]))
+        return call.with_query(page=str(page_of(cursor, "page", 0)))
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the page; the last is the one that says so, or an empty one."""
@@ -264,13 +302,14 @@ class After:
         """Return the call with its ``after``, and with a limit unless the caller chose one."""
         if self.limit is not None and "limit" not in dict(call.query):
             call = call.with_query(limit=str(self.limit))
-        return call if cursor["after"] is None else call.with_query(after=cursor["after"])
+        after = text_of(cursor, "after")
+        return call if after is None else call.with_query(after=after)
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the page; an empty one is the last, a short one need not be."""
         members = read_members(call, body)
         records = read_records(call, members, self.record_key)
-        after = _text(members, "after") if records else None
+        after = _text(call, members, "after") if records else None
         if after is not None and after == cursor["after"]:
             raise IrisPaginationError(
                 f"{call.endpoint}: the page after {len(records)} records is the same page again"

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
-from airflow_provider_trackunit.iris.paging import Page, decode_as, opens_with, read_members
+from airflow_provider_trackunit.iris.paging import (
+    Page,
+    decode_as,
+    foreign_cursor,
+    opens_with,
+    read_members,
+    text_of,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -28,7 +36,7 @@ class _Edge(msgspec.Struct):
 class _PageInfo(msgspec.Struct, rename="camel"):
     has_next_page: bool = False
     end_cursor: str | None = None
-    count: int | None = None
+    count: msgspec.Raw = msgspec.Raw(b"")
 
 
 _RELAY_MAX_DEPTH: Final = 5
@@ -54,12 +62,15 @@ class Relay:
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call with its ``after``, and with ``first`` where the query declares it and nobody set it."""
+        if not call.is_graphql:
+            raise foreign_cursor()
         variables = dict(_variables(call))
         query = str(call.json["query"])
         if re.search(r"\$first\s*:\s*Int!?\s*[,)$]", query):
             variables.setdefault("first", _RELAY_PAGE_SIZE)
-        if cursor["endCursor"] is not None:
-            variables["after"] = cursor["endCursor"]
+        after = text_of(cursor, "endCursor")
+        if after is not None:
+            variables["after"] = after
         return replace(call, json={**call.json, "variables": variables} if variables else call.json)
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
@@ -77,7 +88,7 @@ class Relay:
         return Page(
             raw_records=records,
             next=None if following is None else {"endCursor": following},
-            announced=info.count,
+            announced=whole_number({"count": info.count}, "count"),
             body=body,
         )
 

@@ -7,13 +7,18 @@ the sum. Pure; one walk belongs to one reader.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.paging import Cursor, Page
+
+# Pages of a real collection differ, by the ids in them or at least now and then. A server that says the same over
+# and over, with a cursor that always moves, would otherwise be read for ever.
+_MOST_REPEATED: Final = 10
 
 
 class Walk:
@@ -34,17 +39,20 @@ class Walk:
         self._pages_last: int | None = None
         self._begun = False
         self._seen: set[int] = set()
+        self._contents: set[int] = set()
+        self._repeated = 0
 
     def take(self, page: Page) -> None:
         """Enter the page that came for the current cursor, and move on.
 
-        :raises IrisPaginationError: when the walk has been at the next cursor before
+        :raises IrisPaginationError: when the walk has been at the next cursor before, or brings nothing new
         """
         self._seen.add(hash(json.dumps(self.cursor, sort_keys=True)))
         if page.next is not None and hash(json.dumps(page.next, sort_keys=True)) in self._seen:
             raise IrisPaginationError(
                 f"{self.call.endpoint}: the pages go in a circle after {self.records} records; the walk is stopped"
             )
+        self._refuse_repetition(page)
         if not self._begun:
             # A caller who asks for a later page gets the rest, while the whole is announced.
             behind_start = page.number not in {None, 1} or bool((self.cursor or {}).get("endCursor"))
@@ -54,6 +62,19 @@ class Walk:
         self.announced, self._pages_last = page.announced, page.pages
         self.records += len(page.raw_records)
         self.cursor = page.next
+
+    def _refuse_repetition(self, page: Page) -> None:
+        """Stop a walk whose pages, byte for byte, were all there before."""
+        content = 0
+        for record in page.raw_records:
+            content = zlib.crc32(record, content)
+        self._repeated = self._repeated + 1 if content in self._contents else 0
+        self._contents.add(content)
+        if page.next is not None and self._repeated >= _MOST_REPEATED:
+            raise IrisPaginationError(
+                f"{self.call.endpoint}: the last {self._repeated} pages hold only records of pages before them, and "
+                "more are announced; the walk is stopped because it may never end"
+            )
 
     def difference(self) -> str | None:
         """Return how a finished walk differs from what was announced, None when nothing is amiss."""
