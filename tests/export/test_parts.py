@@ -42,6 +42,8 @@ def test_size_and_records_are_counted_before_compression() -> None:
     buffer = PartBuffer("gzip")
     buffer.add(raws("{}", '{"a":1}'))
     assert (buffer.records, buffer.raw_bytes) == (2, 11)
+    buffer.add(raws("[]"))
+    assert (buffer.records, buffer.raw_bytes) == (3, 14)
 
 
 def test_a_page_without_records_changes_nothing() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackunit.iris.aemp import AempLinks
-from airflow_provider_trackunit.iris.calls import Call, make_call
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
+from airflow_provider_trackunit.iris.calls import Call, make_call, read_origin
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisPaginationError
 from airflow_provider_trackunit.iris.paging import Cursor
 
 ORIGIN = "https://iris.trackunit.com"
@@ -41,7 +41,7 @@ def test_page_0_holds_no_records_and_is_refused() -> None:
         AempLinks().start(call(f"{FLEET}/0"))
 
 
-@pytest.mark.parametrize("endpoint", [FLEET, f"{FLEET}/1", f"{FLEET}/12"])
+@pytest.mark.parametrize("endpoint", [FLEET, f"{FLEET}/", f"{FLEET}/1", f"{FLEET}/12"])
 def test_the_page_stands_at_the_end_of_the_path_and_the_query_is_repeated(endpoint: str) -> None:
     asked = AempLinks().apply(call(endpoint, query_params={"addMetadata": True}), {"aempPage": 3, "of": 4})
     assert (asked.path, asked.query) == (f"{FLEET}/3", (("addMetadata", "true"),))
@@ -107,6 +107,48 @@ def test_the_links_of_a_page_say_what_follows(
     assert page.number == asked["aempPage"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "links", "pages"),
+    [
+        pytest.param(1, {"next": link(2), "last": link(3)}, 3, id="as many as last says"),
+        pytest.param(1, {"next": link(2)}, None, id="nobody says how many"),
+        pytest.param(3, {"prev": link(2)}, 3, id="the last is known by having no next"),
+    ],
+)
+def test_the_number_of_pages_is_known_as_far_as_the_links_tell(
+    asked: int, links: dict[str, str], pages: int | None
+) -> None:
+    assert AempLinks().read(call(), {"aempPage": asked}, body(links)).pages == pages
+
+
+def test_other_lists_beside_the_equipment_are_not_mistaken_for_it() -> None:
+    answer = json.dumps({"links": [], "warnings": [1], "equipment": [{"a": 1}]}).encode()
+    page = AempLinks().read(call(), {"aempPage": 1}, answer)
+    assert page.records == [{"a": 1}]
+    assert page.document == json.loads(answer)
+
+
+@pytest.mark.parametrize("answer", [b'{"links": [', b'{"a": [1], "b": [2]}', b'{"equipment": 7}'])
+def test_a_page_that_is_none_is_an_error_that_names_the_endpoint(answer: bytes) -> None:
+    with pytest.raises(IrisError, match=f"(GET )?{FLEET}: "):
+        AempLinks().read(call(), {"aempPage": 1}, answer)
+
+
+@pytest.mark.parametrize(
+    ("origin", "linked"),
+    [
+        ("http://127.0.0.1", "http://127.0.0.1:80"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://iris.trackunit.com", "https://iris.trackunit.com:443"),
+        ("https://iris.trackunit.com:8443", "https://IRIS.trackunit.com:8443"),
+    ],
+)
+def test_a_link_to_the_same_origin_is_known_with_and_without_its_port(origin: str, linked: str) -> None:
+    asked = make_call(read_origin(origin, setting="Base URL"), FLEET)
+    page = AempLinks().read(asked, {"aempPage": 1}, body({"next": link(2, linked)}))
+    assert page.next == {"aempPage": 2, "of": None}
+
+
 @pytest.mark.parametrize(("key", "links_key"), [("equipment", "links"), ("Equipment", "Links")])
 @pytest.mark.parametrize(("rel", "href"), [("rel", "href"), ("Rel", "Href"), ("REL", "HREF")])
 def test_member_names_may_be_in_upper_case(key: str, links_key: str, rel: str, href: str) -> None:
@@ -164,6 +206,8 @@ def test_a_link_that_leads_elsewhere_is_not_followed(href: str, why: str, rel: s
     with pytest.raises(IrisPaginationError, match=why) as caught:
         AempLinks().read(call(), {"aempPage": 1}, body({rel: href}))
     assert "evil" not in str(caught.value)
+    if why == "leads away":
+        assert "Base URL of the connection" in str(caught.value)
 
 
 def test_a_link_to_a_page_that_nobody_walks_is_not_looked_at() -> None:

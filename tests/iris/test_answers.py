@@ -124,9 +124,10 @@ def test_the_vendors_code_message_and_violations_are_kept_and_shown() -> None:
     error = refused(request(), answer(400, body))
     assert error.code == "constraint_violation"
     assert error.message == "Constraint violation"
-    assert error.violations[:2] == (
+    assert error.violations == (
         ("name", "value '' was rejected: must not be empty"),
         ("size", "too large"),
+        ("", ""),
     )
     assert "constraint_violation (Constraint violation)" in str(error)
     assert "name: value '' was rejected: must not be empty; size: too large" in str(error)
@@ -159,6 +160,21 @@ def test_a_token_that_the_server_repeats_is_not_passed_on(message: str, member: 
     assert TOKEN[:8] not in shown
 
 
+def test_in_place_of_a_token_that_the_server_repeats_there_are_three_stars() -> None:
+    assert refused(request(), answer(400, {"message": f"token {TOKEN} is bad"})).message == "token *** is bad"
+
+
+def test_an_answer_to_a_request_without_a_token_is_judged_too() -> None:
+    asked = build_request(make_call(ORIGIN, "/api/x"))
+    assert refused(asked, answer(400, {"message": "m"})).message == "m"
+
+
+def test_an_empty_message_or_code_is_none() -> None:
+    error = refused(request(), answer(400, {"message": "", "code": ""}))
+    assert (error.message, error.code) == (None, None)
+    assert "()" not in str(error)
+
+
 @pytest.mark.parametrize("code", ["", "UNAUTHENTICATED ", "RATE_LIMITED "])
 def test_a_token_in_a_graphql_error_is_not_passed_on(code: str) -> None:
     body = {"errors": [{"message": "x" * 490 + TOKEN, "extensions": {"code": code + TOKEN}}]}
@@ -181,6 +197,10 @@ def test_a_long_message_is_cut_and_stands_on_one_line() -> None:
     assert "\n" not in str(error)
 
 
+def test_a_message_that_fits_is_not_cut() -> None:
+    assert refused(request(), answer(400, {"message": "x" * 500})).message == "x" * 500
+
+
 def test_only_so_many_violations_are_kept() -> None:
     body = {"violations": [{"field": str(n), "message": "m"} for n in range(1000)]}
     assert len(refused(request(), answer(400, body)).violations) == 20
@@ -193,7 +213,8 @@ def test_a_web_page_says_that_the_path_is_wrong(status: int) -> None:
     assert not error.transient
     assert error.status == status
     assert "text/html instead of JSON" in str(error)
-    assert "check the path" in str(error)
+    assert "no API: check the path, its version and its trailing slash" in str(error)
+    assert "(/api/graphql/ needs one, other endpoints have none)" in str(error)
     assert "root" not in str(error)
 
 
@@ -206,7 +227,9 @@ def test_a_web_page_says_that_the_path_is_wrong(status: int) -> None:
     ],
 )
 def test_a_success_that_is_not_json_is_an_error(headers: dict[str, str]) -> None:
-    assert isinstance(refused(request(), answer(200, b"<a/>", headers)), IrisUnexpectedResponseError)
+    error = refused(request(), answer(200, b"<a/>", headers))
+    assert isinstance(error, IrisUnexpectedResponseError)
+    assert f"with {headers.get('content-type', 'no content type')} instead of JSON" in str(error)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
@@ -235,7 +258,7 @@ def test_a_redirect_is_an_error_that_does_not_repeat_where_it_leads() -> None:
             [{"message": "m", "extensions": {"code": "QUERY_COMPLEXITY_REACHED"}}],
             IrisBadRequestError,
             "QUERY_COMPLEXITY_REACHED",
-            "smaller 'first'",
+            "COMPLEXITY_REACHED: m. Ask for fewer fields, or for a smaller 'first'",
             id="too complex, for good",
         ),
         pytest.param(
@@ -263,7 +286,8 @@ def test_graphql_errors_in_a_200_are_errors(
     error = refused(graphql(), answer(200, {"data": {"assets": None}, "errors": errors}))
     assert type(error) is kind
     assert not error.transient
-    assert error.code == code
+    assert (error.status, error.code, error.message) == (200, code, errors[0].get("message"))
+    assert str(error).startswith("POST /api/graphql/: GraphQL error")
     assert said in str(error)
 
 
@@ -284,7 +308,11 @@ def test_the_graphql_budget_names_its_end_in_milliseconds(reset_in: Any, retry_a
     extensions = {"code": "RATE_LIMITED", "cost": 49011, "resetIn": reset_in}
     error = refused(graphql(), answer(200, {"errors": [{"message": "m", "extensions": extensions}]}))
     assert type(error) is IrisRateLimitError
+    assert (error.status, error.code, error.message) == (200, "RATE_LIMITED", "m")
     assert error.retry_after == retry_after
+    assert str(error).startswith(
+        "POST /api/graphql/: GraphQL error RATE_LIMITED: m. The budget of this API user"
+    )
 
 
 @pytest.mark.parametrize("body", [{"data": {}}, {"data": {}, "errors": None}, {"data": {}, "errors": []}])
@@ -294,7 +322,13 @@ def test_a_graphql_answer_without_errors_passes(body: Any) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"errors": ["text"]}', b'{"errors": "text"}'])
 def test_a_graphql_answer_that_is_none_is_an_error(body: bytes) -> None:
-    assert isinstance(refused(graphql(), answer(200, body)), IrisUnexpectedResponseError)
+    error = refused(graphql(), answer(200, body))
+    assert (type(error), error.status) == (IrisUnexpectedResponseError, 200)
+    assert str(error).startswith("POST /api/graphql/: HTTP 200, ")
+
+
+def test_a_graphql_answer_that_is_broken_says_where() -> None:
+    assert "not valid JSON (Input data was truncated)" in str(refused(graphql(), answer(200, b"{")))
 
 
 def test_errors_in_an_answer_that_is_not_graphql_are_data() -> None:
@@ -316,7 +350,12 @@ def test_a_prometheus_error_in_a_200_is_an_error() -> None:
         "bad_data",
         "parse error at char 3",
     )
-    assert "parse error at char 3" in str(error)
+    assert "the query failed: parse error at char 3" in str(error)
+    assert error.status == 200
+
+
+def test_a_prometheus_error_without_a_reason_says_that_there_is_none() -> None:
+    assert "the query failed: no message" in str(refused(prometheus(), answer(200, {"status": "error"})))
 
 
 def test_a_prometheus_error_with_its_own_status_says_what_is_wrong_with_the_query() -> None:
@@ -327,11 +366,15 @@ def test_a_prometheus_error_with_its_own_status_says_what_is_wrong_with_the_quer
 
 def test_a_partial_prometheus_result_is_worth_another_try() -> None:
     error = refused(prometheus(), answer(200, {"status": "success", "isPartial": True, "data": []}))
-    assert type(error) is IrisServerError
+    assert (type(error), error.status) == (IrisServerError, 200)
+    assert "prometheus/api/v1/query: IRIS marks the result as partial" in str(error)
 
 
 def test_a_prometheus_answer_that_is_no_json_is_an_error() -> None:
-    assert isinstance(refused(prometheus(), answer(200, b"{")), IrisUnexpectedResponseError)
+    error = refused(prometheus(), answer(200, b"{"))
+    assert (type(error), error.status) == (IrisUnexpectedResponseError, 200)
+    assert str(error).startswith("GET /api/time-series/v1/assets/{assetId}/prometheus/api/v1/query: HTTP 200")
+    assert "not valid JSON (Input data was truncated)" in str(error)
 
 
 DATE = "Thu, 15 Jan 2026 06:00:00 GMT"

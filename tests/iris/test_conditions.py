@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider_trackunit.iris.conditions import Condition, found_records
+from airflow_provider_trackunit.iris.conditions import Condition, found_records, look
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.iris.paging import Page
 
@@ -40,6 +40,16 @@ def test_a_malformed_condition_is_refused_at_once_on_one_line(expression: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_malformed_condition_is_told_where_it_goes_wrong() -> None:
+    with pytest.raises(IrisConfigurationError, match=r"column 2, token \"\.\" .* expression: \"a\.\.b\" \^$"):
+        Condition("a..b")
+
+
+def test_a_condition_that_does_not_fit_the_answer_is_told_why() -> None:
+    with pytest.raises(IrisConfigurationError, match=r"length\(\), invalid type .*received: \"number\"$"):
+        Condition("length(totalElements)").value(DOCUMENT)
+
+
 @pytest.mark.parametrize(
     "expression", ["length(totalElements)", "no_such(@)", "sort_by(content, &x)", "max(content)", "sum(@)"]
 )
@@ -67,3 +77,11 @@ def page(*records: bytes, paginated: bool) -> Page:
 )
 def test_without_a_condition_it_is_the_object_or_the_number_of_records(answer: Page, found: Any) -> None:
     assert found_records(answer) == found
+    assert look(answer, None) == found
+
+
+def test_with_a_condition_it_is_the_value_over_the_whole_answer_and_not_over_its_records() -> None:
+    body = b'{"totalElements": 250, "content": [{"id": 1}]}'
+    answer = Page([msgspec.Raw(b'{"id": 1}')], None, body=body)
+    assert look(answer, Condition("totalElements > `249`")) is True
+    assert look(answer, Condition("id")) is None

@@ -154,6 +154,23 @@ def test_a_limit_with_a_pool_holds_nothing_back_and_says_how_long_to_wait() -> N
     assert row.wait_after_refusal_s() == QUARTER_S
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "requests", "interval_s"),
+    [
+        pytest.param(f"{EVENTS}/log", "POST", 1, 900.0, id="two calls in half an hour"),
+        pytest.param(f"{EVENTS}/log", "POST", 2, 1800.0, id="every page of events counts"),
+        pytest.param(f"{AEMP}/Fleet", "GET", 8, 900.0, id="a page of the fleet is a URL of its own"),
+        pytest.param("/api/location/v1/locations", "GET", 5, 1.0, id="once a second for each URL"),
+        pytest.param("/api/alerts/v1/configurations", "GET", 5, 3.0, id="1000 in ten minutes"),
+        pytest.param("/api/asset/v1/assets", "GET", 50, 0.0, id="no documented limit"),
+    ],
+)
+def test_an_endless_poll_is_as_far_apart_as_the_limits_bear(
+    path: str, method: str, requests: int, interval_s: float
+) -> None:
+    assert find(call(path, method)).sustained_interval_s(requests) == pytest.approx(interval_s)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"])
 @pytest.mark.parametrize(
     "path",

@@ -153,10 +153,12 @@ def test_a_count_that_is_none_is_no_count(count: bytes) -> None:
         pytest.param(b'{"items":[1],"links":[2]}', [b"1"], id="the only list but the links"),
         pytest.param(b'{"items":[1],"Links":[2]}', [b"1"], id="the only list, links in upper case"),
         pytest.param(b'{"content":[],"items":[1]}', [], id="the documented one although empty"),
+        pytest.param(b'{"content":[1],"warnings":[2]}', [b"1"], id="the documented one beside another"),
     ],
 )
 def test_records_are_in_the_documented_list_or_in_the_only_one(body: bytes, records: list[bytes]) -> None:
     assert raw(PageNumber().read(call(), {"page": 0}, body)) == records
+    assert raw(After().read(call(), {"after": None}, body)) == records
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_a_page_that_is_not_shaped_as_one_is_an_error_that_names_the_endpoint(
 def test_a_page_that_is_broken_json_is_an_error_and_not_a_record(
     style: Any, cursor: Cursor, body: bytes
 ) -> None:
-    with pytest.raises(IrisUnexpectedResponseError, match=r"GET /api/x"):
+    with pytest.raises(IrisUnexpectedResponseError, match=r"^GET /api/x: HTTP 200, .* \(.*(JSON|Input).*\)"):
         style.read(call(), cursor, body)
 
 
@@ -218,9 +220,10 @@ def test_a_record_is_one_line_and_its_numbers_are_as_they_came(body: bytes) -> N
     assert page.records[1]["big"] == 123456789012345678901234567890
 
 
+@pytest.mark.parametrize("newline", [b"\n", b"\r"], ids=["LF", "CR"])
 @pytest.mark.parametrize("style", [Unpaged(), Unpaged("content")])
-def test_an_unpaged_record_is_one_line_too(style: Unpaged) -> None:
-    pretty = b'{\n "price": 1.10,\n "big": 123456789012345678901234567890\n}'
+def test_an_unpaged_record_is_one_line_too(style: Unpaged, newline: bytes) -> None:
+    pretty = b'{\n "price": 1.10,\n "big": 123456789012345678901234567890\n}'.replace(b"\n", newline)
     page = style.read(call(), {}, b'{"content": %b}' % pretty if style.record_key else pretty)
     assert raw(page) == [b'{"price":1.10,"big":123456789012345678901234567890}']
 
@@ -292,6 +295,10 @@ def test_the_same_cursor_again_is_an_error() -> None:
         pytest.param("assetIds", b'{"assetIds":null}', [], id="by key, null"),
         pytest.param("data.result", b'{"data":{"result":[1]}}', [b"1"], id="by a path"),
         pytest.param("data", b'{"data":{"a":1}}', [b'{"a":1}'], id="an object under the key"),
+        pytest.param(
+            "assetIds", b'{"other":[1]}', [b'{"other":[1]}'], id="the whole where the key is missing"
+        ),
+        pytest.param("data.result", b'{"data":[1,2]}', [b"1", b"2"], id="as far as the path goes"),
     ],
 )
 def test_an_unpaged_answer_is_one_page(key: str | None, body: bytes, records: list[bytes]) -> None:
@@ -311,11 +318,21 @@ def test_an_answer_without_a_body_has_no_document() -> None:
 def test_a_record_that_was_never_json_is_an_error_of_ours() -> None:
     import msgspec
 
-    with pytest.raises(IrisUnexpectedResponseError):
+    with pytest.raises(IrisUnexpectedResponseError, match=r"record .* not valid JSON"):
         _ = Page(raw_records=[msgspec.Raw(b"{")], next=None).records
 
 
 # --- every style -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("style", "cursor"),
+    [(PageNumber(), {"page": 0}), (After(), {"after": None}), (Unpaged("content"), {})],
+    ids=["number", "after", "unpaged"],
+)
+def test_a_condition_can_look_at_the_whole_answer_in_every_style(style: Any, cursor: Cursor) -> None:
+    body = b'{"number":0,"content":[1],"beside":{"it":2}}'
+    assert style.read(call(), cursor, body).document == json.loads(body)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from airflow_provider_trackunit.iris.aemp import AempLinks
 from airflow_provider_trackunit.iris.calls import Call, make_call
+from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
 from airflow_provider_trackunit.iris.paging import After, PageNumber, Paginator, Unpaged
 from airflow_provider_trackunit.iris.recognise import Recognise, recognise
 from airflow_provider_trackunit.iris.relay import Relay
@@ -95,6 +96,17 @@ def test_a_graphql_connection_is_walked_on() -> None:
     page = Recognise().read(graphql(), {}, json.dumps(NODES).encode())
     assert page.next == {"endCursor": "c"}
     assert Recognise().apply(graphql(), page.next).json["variables"] == {"after": "c"}
+
+
+def test_the_style_of_the_first_answer_holds_for_the_whole_walk() -> None:
+    page = Recognise().read(call(), {"after": "b"}, b'{"content": [{"id": 1}, {"id": 2}]}')
+    assert (page.records, page.paginated) == ([{"id": 1}, {"id": 2}], True)
+
+
+@pytest.mark.parametrize("body", [b'{"content": [', b"{\n"])
+def test_a_first_answer_that_is_broken_names_its_endpoint(body: bytes) -> None:
+    with pytest.raises(IrisUnexpectedResponseError, match="GET /api/new/v1/things"):
+        Recognise().read(call(), {}, body)
 
 
 def test_pages_are_known_ahead_as_the_style_says() -> None:

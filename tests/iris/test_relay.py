@@ -133,8 +133,10 @@ def test_a_connection_within_a_record_is_a_part_of_the_record() -> None:
     ],
 )
 def test_a_walk_that_cannot_go_on_is_an_error_and_not_an_end(query: str, end: str | None) -> None:
-    with pytest.raises(IrisPaginationError, match=r"more pages"):
+    with pytest.raises(IrisPaginationError, match=r"more pages") as caught:
         STYLE.read(call(query), {"endCursor": "a"}, body({"assets": connection(has_next=True, end=end)}))
+    to_do = "'pageInfo { hasNextPage endCursor }'" if "$after:" in query else "the connection 'after: $after'"
+    assert to_do in str(caught.value)
 
 
 def test_a_single_page_needs_no_variable() -> None:
@@ -154,6 +156,7 @@ def test_a_single_page_needs_no_variable() -> None:
         pytest.param({"a": {"edges": []}}, "no connection", id="edges without pageInfo"),
         pytest.param({"a": {"b": {"c": {"d": {"e": connection()}}}}}, "no connection", id="too deep"),
         pytest.param({"a": {"edges": 7, "pageInfo": {}}}, "not shaped", id="edges that are none"),
+        pytest.param({"a": {"nodes": 7, "pageInfo": {}}}, "not shaped", id="nodes that are none"),
         pytest.param({"a": {"edges": [{}], "pageInfo": {}}}, "not shaped", id="an edge without a node"),
         pytest.param({"a": connection(has_next="yes")}, "not shaped", id="strange page info"),
     ],
@@ -161,6 +164,17 @@ def test_a_single_page_needs_no_variable() -> None:
 def test_an_answer_without_the_one_connection_is_an_error(data: Any, why: str) -> None:
     with pytest.raises(IrisPaginationError, match=rf"^/api/graphql/: .*{why}"):
         STYLE.read(call(), {"endCursor": None}, body(data))
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[]", b"null", b'{"errors": []}'])
+def test_an_answer_without_data_holds_no_connection(answer: bytes) -> None:
+    with pytest.raises(IrisPaginationError, match="no connection with pageInfo and edges"):
+        STYLE.read(call(), {"endCursor": None}, answer)
+
+
+def test_a_condition_can_look_at_the_whole_answer() -> None:
+    answer = body({"assets": connection(has_next=False), "rateLimit": {"cost": 1}})
+    assert STYLE.read(call(), {"endCursor": None}, answer).document["data"]["rateLimit"] == {"cost": 1}
 
 
 @pytest.mark.parametrize("answer", [b'{"data": {"a": ', b'{"data": {"a":\n'])

@@ -196,6 +196,7 @@ def test_a_refusal_names_the_field_to_look_at(status: int, code: str, named: str
         pytest.param("slow_down", "slow_down", id="a code that nobody knows"),
         pytest.param("hunter2", None, id="something with a digit"),
         pytest.param("bad user name", None, id="a sentence"),
+        pytest.param("a" * 64, "a" * 64, id="just not too long"),
         pytest.param("a" * 65, None, id="too long"),
         pytest.param("", None, id="empty"),
         pytest.param(7, None, id="a number"),
@@ -204,7 +205,7 @@ def test_a_refusal_names_the_field_to_look_at(status: int, code: str, named: str
 def test_an_unknown_code_is_repeated_only_when_it_looks_like_one(code: Any, kept: str | None) -> None:
     error = refused(answer({"error": code}, 400))
     assert isinstance(error, IrisTokenError)
-    assert error.code == kept
+    assert (error.code, error.status) == (kept, 400)
     assert str(error).endswith(f"HTTP 400 {code}") is (kept is not None)
 
 

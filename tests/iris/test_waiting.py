@@ -171,6 +171,18 @@ def test_a_limit_survives_ten_thousand_other_urls_and_their_buckets_do_not() -> 
     assert pacer.reserve(kept, 0.0) > 900_000
 
 
+def test_a_bucket_can_be_put_on_hold_when_there_are_too_many_and_idle_ones_go() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    for number in range(4096):
+        pacer.reserve([(f"url {number}", Rate(1, 1))], 0.0)
+    held = [("held", Rate(1, 1))]
+    clock.now += 10.0
+    pacer.hold(held, 30.0)
+    assert len(pacer) == 1
+    assert pacer.reserve(held, 100.0) == pytest.approx(30.0)
+
+
 def test_threads_share_one_allowance() -> None:
     clock = HandClock()
     pacer = Pacer(clock)

@@ -129,7 +129,7 @@ def test_among_several_watchers_the_one_that_has_come_least_far_decides_what_is_
 
 @pytest.mark.parametrize(
     "record",
-    [event("a", None), event("a", True), {"id": "a"}, {"id": "a", "timeOn": [1]}, "text", 7],  # type: ignore[arg-type]
+    [event("a", None), event("a", True), {"id": "a"}, {"id": "a", "timeOn": [1]}, "text", 7],
 )
 def test_a_record_without_a_usable_value_has_no_place_in_the_order(record: Any) -> None:
     assert marks_of(record, event("b", EARLY)) == marks_of(event("b", EARLY))

@@ -137,3 +137,4 @@ def test_an_answer_that_is_not_json_is_an_error_that_stays(body: bytes) -> None:
         decode(request(), Response(200, {}, body))
     assert not caught.value.transient
     assert caught.value.status == 200
+    assert "a proxy on the way" in str(caught.value)
