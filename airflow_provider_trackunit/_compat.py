@@ -162,7 +162,7 @@ async def mask_secrets_in_loop(*secrets: str) -> None:
 
         amask_secret = sync_to_async(mask_secret)
     for secret in filter(None, secrets):
-        await amask_secret(secret)
+        await amask_secret(str(secret))
 
 
 def asset_state_of(trigger: Any) -> Any:

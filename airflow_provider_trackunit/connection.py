@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.tokens import Credentials
@@ -80,16 +81,18 @@ def read_connection(connection: Any) -> ConnectionSettings:
     """
     from airflow_provider_trackunit.iris.tokens import Credentials
 
-    extra = _read_extra(connection.extra)
+    extra = _read_extra(connection)
     host = (connection.host or "").strip() or BASE_URL
     if connection.port and not _has_port(host):
         host = f"{host.rstrip('/')}:{connection.port}"
     return ConnectionSettings(
         credentials=Credentials(
             client_id=_text(extra, "client_id"),
-            client_secret=_secret(_text(extra, "client_secret"), "Client secret (extra 'client_secret')"),
+            client_secret=_secret(
+                Secret(_text(extra, "client_secret")), "Client secret (extra 'client_secret')"
+            ),
             username=(connection.login or "").strip(),
-            password=_secret(connection.password or "", "API password (password)"),
+            password=_secret(Secret(connection.password or ""), "API password (password)"),
             scope=_text(extra, "scope"),
             auth_url=_text(extra, "auth_url"),
         ),
@@ -98,19 +101,28 @@ def read_connection(connection: Any) -> ConnectionSettings:
     )
 
 
-def _read_extra(text: str | None) -> dict[str, Any]:
-    if not text or not text.strip():
-        return {}
+def _read_extra(connection: Any) -> SecretMembers:
+    found = _decoded(Secret((connection.extra or "").strip() or "{}"))
+    if found is None:
+        raise IrisConfigurationError("Extra of the connection is not valid JSON")
+    if isinstance(found, SecretMembers):
+        return found
+    raise IrisConfigurationError("Extra of the connection must be a JSON object")
+
+
+def _decoded(text: Secret) -> SecretMembers | Secret | None:
+    """Return the members of a JSON object, something else for another value, None for text that is no JSON.
+
+    Nothing is raised: an error of the parser holds the whole text.
+    """
     try:
-        extra = json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        raise IrisConfigurationError("Extra of the connection is not valid JSON") from None
-    if not isinstance(extra, dict):
-        raise IrisConfigurationError("Extra of the connection must be a JSON object")
-    return extra
+        return None
+    return SecretMembers(found) if isinstance(found, dict) else text
 
 
-def _text(extra: dict[str, Any], name: str) -> str:
+def _text(extra: SecretMembers, name: str) -> str:
     value = extra.get(name)
     if value is None:
         return ""
@@ -119,7 +131,7 @@ def _text(extra: dict[str, Any], name: str) -> str:
     return str(value).strip()
 
 
-def _secret(value: str, field: str) -> str:
+def _secret(value: Secret, field: str) -> Secret:
     """Refuse what a form sent for a secret that it does not show, because Airflow did not fill in the stored one."""
     if value in _STAND_INS:
         raise IrisConfigurationError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_trackunit import connection
 from airflow_provider_trackunit._compat import BaseHook, mask_secret
 from airflow_provider_trackunit.iris.errors import IrisError, IrisPermissionError
+from airflow_provider_trackunit.iris.secrecy import spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +76,7 @@ class IrisHook(BaseHook):
                 timeout_s=self.timeout_s, max_attempts=self.max_attempts, max_wait_s=self.max_wait_s
             )
             # Here and now, in the thread that runs the task: masking from another thread hangs Airflow 3.1.
-            mask_secret(client.authenticate().value)
+            mask_secret(str(client.authenticate().value))
             self._client = client
         return self._client
 
@@ -160,7 +161,7 @@ class IrisHook(BaseHook):
         try:
             client = self._new_client(timeout_s=_TEST_BUDGET_S, max_attempts=1, budget_s=_TEST_BUDGET_S)
             token = client.authenticate()
-            mask_secret(token.value)
+            mask_secret(str(token.value))
         except IrisError as error:
             return False, str(error)
         return _read_one_asset(client, token)
@@ -169,9 +170,9 @@ class IrisHook(BaseHook):
         from airflow_provider_trackunit.iris.client import IrisClient
 
         settings = connection.read_connection(self.get_connection(self.trackunit_conn_id))
-        for secret in (settings.credentials.client_secret, settings.credentials.password):
-            if secret:
-                mask_secret(secret)
+        # In every spelling: what logs bytes of a request shows them encoded.
+        for spelling in spellings(settings.credentials.secrets):
+            mask_secret(str(spelling))
         return IrisClient(settings.credentials, settings.base_url, ca_bundle=settings.ca_bundle, **limits)
 
 

@@ -28,6 +28,7 @@ from airflow_provider_trackunit._compat import (
 )
 from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisNotFoundError
+from airflow_provider_trackunit.iris.secrecy import spellings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Mapping
@@ -71,7 +72,7 @@ async def _connected(trackunit_conn_id: str) -> AsyncGenerator[AsyncIrisClient]:
         raise IrisConfigurationError(f"Connection {trackunit_conn_id!r}: {error}") from error
     await _load_client()
     settings = connection.read_connection(stored)
-    await mask_secrets_in_loop(settings.credentials.client_secret, settings.credentials.password)
+    await mask_secrets_in_loop(*spellings(settings.credentials.secrets))
     from airflow_provider_trackunit.iris.sharing import shared_client
 
     async with shared_client(

@@ -16,12 +16,12 @@ PACKAGE = "airflow_provider_trackunit"
 
 # A module may import those of the rows above its own, not those beside or below it.
 LAYERS = [
-    {"errors"},
+    {"errors", "secrecy", "library_logs"},
     {"calls"},
     {"wire"},
     {"answers"},
     {"paging", "tokens", "waiting", "transport"},
-    {"aemp", "relay"},
+    {"aemp", "relay", "surroundings"},
     {"recognise"},
     {"endpoints", "walk", "conditions"},
     {"results"},

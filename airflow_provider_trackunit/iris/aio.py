@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 import aiohttp
 import certifi
-import requests
-from requests.utils import select_proxy
 from yarl import URL
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.iris.surroundings import proxy_for, trusted_roots
 from airflow_provider_trackunit.iris.transport import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
@@ -214,12 +213,13 @@ class AsyncIrisClient(ClientCore):
 
     async def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
-        session = await self._open_session()
+        session = await self._open_session(request)
         async with self._connections:
             return await self._send_in(session, request)
 
     async def _send_in(self, session: aiohttp.ClientSession, request: Request) -> Response:
         left_s, ends_at = self._begin(request)
+        proxy = self._proxy(request)
         trouble_of = _trouble_before_answer
         try:
             async with session.request(
@@ -229,7 +229,7 @@ class AsyncIrisClient(ClientCore):
                 data=request.body,
                 timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
                 allow_redirects=False,
-                **self._proxy(request.url),
+                **proxy,
             ) as answer:
                 trouble_of = _trouble_in_body
                 body = Body(request, answer.status, ends_at, self._clock)
@@ -242,22 +242,26 @@ class AsyncIrisClient(ClientCore):
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.debug("%s: %s", request.label, type(error).__name__)
-            raise failure(request, trouble_of(error)) from None
+            trouble = trouble_of(error)
+        # Not while the library's error is handled: its frames hold our headers, and it would hang on ours.
+        raise failure(request, trouble)
 
-    async def _open_session(self) -> aiohttp.ClientSession:
+    async def _open_session(self, request: Request) -> aiohttp.ClientSession:
         async with self._opening:
             if self._session is None or self._session.closed:
                 # Reading the trusted roots takes tens of milliseconds, in which the loop would stand still.
                 roots = await asyncio.to_thread(_trusted_roots, self._ca_bundle)
+                if roots is None:
+                    raise failure(request, Trouble.NO_ROOTS)
                 self._session = _new_session(roots)
             return self._session
 
-    def _proxy(self, url: str) -> dict[str, Any]:
-        """Return the proxy that the environment names for a URL, found as requests finds it."""
-        origin = "/".join(url.split("/", 3)[:3])
+    def _proxy(self, request: Request) -> dict[str, Any]:
+        """Return the proxy that the environment names for a request."""
+        origin = "/".join(request.url.split("/", 3)[:3])
         if origin not in self._proxies:
-            proxy = select_proxy(origin, _environment(origin, None)["proxies"])
-            self._proxies[origin] = URL(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+            proxy = proxy_for(request)
+            self._proxies[origin] = URL(proxy) if proxy else None
         named = self._proxies[origin]
         if named is None:
             return {}
@@ -266,15 +270,12 @@ class AsyncIrisClient(ClientCore):
         return {"proxy": named.with_user(None), "proxy_headers": basic}
 
 
-def _environment(url: str, ca_bundle: str | None) -> Any:
-    """Return what the environment says of proxies and trusted roots, read by requests so that both clients agree."""
-    with requests.Session() as session:
-        return session.merge_environment_settings(url, {}, False, ca_bundle or True, None)
-
-
-def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext:
-    verify = _environment("https://", ca_bundle)["verify"]
-    return ssl.create_default_context(cafile=verify if isinstance(verify, str) else certifi.where())
+def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext | None:
+    """Return what checks certificates, None when there is no file of trusted ones."""
+    try:
+        return ssl.create_default_context(cafile=trusted_roots(ca_bundle) or certifi.where())
+    except OSError:
+        return None
 
 
 def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:

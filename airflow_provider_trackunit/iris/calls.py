@@ -32,7 +32,7 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FULL_URL: Final = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 
 # Names that every library reads alike. An international one has a spelling in ASCII (xn--…).
-_HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_HOST_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.fetching import fetch_pages
+from airflow_provider_trackunit.iris.library_logs import without_queries
+from airflow_provider_trackunit.iris.surroundings import proxy_for
 from airflow_provider_trackunit.iris.transport import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
@@ -173,18 +175,24 @@ class IrisClient(ClientCore):
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
         left_s, ends_at = self._begin(request)
+        # The environment is read here, and not again by requests.
+        proxies: dict[str, Any] = {"https": proxy_for(request), "http": None, "all": None}
         trouble_of = _trouble_before_answer
         try:
-            with self._session.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                data=request.body,
-                timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
-                allow_redirects=False,
-                stream=True,
-                verify=self._ca_bundle or True,
-            ) as answer:
+            with (
+                without_queries(),
+                self._session.request(
+                    request.method,
+                    request.url,
+                    headers=dict(request.headers),
+                    data=request.body,
+                    timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
+                    allow_redirects=False,
+                    stream=True,
+                    verify=self._ca_bundle or True,
+                    proxies=proxies,
+                ) as answer,
+            ):
                 trouble_of = _trouble_in_body
                 body = Body(request, answer.status_code, ends_at, self._clock)
                 for chunk in _chunks(answer):
@@ -198,7 +206,9 @@ class IrisClient(ClientCore):
                 )
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             log.debug("%s: %s", request.label, type(error).__name__)
-            raise failure(request, trouble_of(error)) from None
+            trouble = trouble_of(error)
+        # Not while the library's error is handled: its frames hold our headers, and it would hang on ours.
+        raise failure(request, trouble)
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
@@ -241,6 +251,9 @@ def _new_session() -> requests.Session:
 
 
 def _trouble_before_answer(error: Exception) -> Trouble:
+    if type(error) is OSError and error.errno is None:
+        # How requests says that there is no file of trusted certificates where the environment says.
+        return Trouble.NO_ROOTS
     if isinstance(error, requests.exceptions.SSLError):
         # A server that hangs up in the handshake is restarting or overloaded; no certificate was refused.
         return Trouble.BROKEN if _hung_up(error) else Trouble.UNTRUSTED

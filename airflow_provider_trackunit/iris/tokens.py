@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisTokenError,
 )
+from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers
 from airflow_provider_trackunit.iris.wire import BROKEN_JSON, USER_AGENT, Request, Response
 
 if TYPE_CHECKING:
@@ -37,9 +39,16 @@ API_KEY_AUTH_URL: Final = "https://auth.trackunit.com/token/v2"
 # way; a tenth of the lifetime where that is shorter.
 _RENEW_AHEAD_S: Final = 60.0
 
+# A token answer is about a kilobyte.
+_MAX_ANSWER_BYTES: Final = 1024 * 1024
+_MAX_TOKEN_CHARS: Final = 64 * 1024
+
 # An answer without expires_in: shorter than either documented lifetime (3600 s and 1200 s). A token that dies
 # earlier still costs no more than one 401.
 _UNKNOWN_LIFETIME_S: Final = 300.0
+
+# JSON can name one half of a pair; no encoding can send it, and the error of one that tries holds the whole text.
+_HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 _AUTH_URL_FIELD: Final = "Auth URL (extra 'auth_url')"
 
@@ -72,10 +81,11 @@ class Credentials:
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     scope: str = ""
-    auth_url: str = ""
+    auth_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the field of the connection form."""
+        self._refuse_what_cannot_be_sent()
         if not self.client_id:
             raise IrisConfigurationError("Client ID (extra 'client_id') is missing in the connection")
         if not self.client_secret:
@@ -97,12 +107,41 @@ class Credentials:
                 "Scope (extra 'scope') is missing in the connection: an API key must ask for the scopes it was given, "
                 "such as 'asset.view api.iso15143.snapshot'. (For an API user fill in API username and API password)"
             )
+        self._refuse_auth_url()
+
+    def _refuse_what_cannot_be_sent(self) -> None:
+        fields = {
+            "Client ID (extra 'client_id')": self.client_id,
+            "Client secret (extra 'client_secret')": Secret(self.client_secret),
+            "API username (login)": self.username,
+            "API password (password)": Secret(self.password),
+            "Scope (extra 'scope')": self.scope,
+            _AUTH_URL_FIELD: self.auth_url,
+        }
+        for name, value in fields.items():
+            if _HALF_A_CHARACTER.search(value):
+                raise IrisConfigurationError(
+                    f"{name} of the connection holds half a character; type it again"
+                )
+
+    def _refuse_auth_url(self) -> None:
         read_origin(self.token_url, setting=_AUTH_URL_FIELD)
         parts = urlsplit(self.token_url)
         if parts.query or parts.fragment:
             raise IrisConfigurationError(
                 f"{_AUTH_URL_FIELD}: give the address without a query or fragment; nothing behind '?' or '#' is sent"
             )
+
+    @property
+    def basic(self) -> Secret:
+        """What follows ``Basic`` in the header of the password grant."""
+        pair = f"{self.client_id}:{self.client_secret}".encode()
+        return Secret(base64.b64encode(pair).decode("ascii"))
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Everything that nobody may see."""
+        return tuple(Secret(one) for one in (self.client_secret, self.password, self.basic) if one)
 
     @property
     def token_url(self) -> str:
@@ -144,8 +183,7 @@ def token_request(credentials: Credentials) -> Request:
         "User-Agent": USER_AGENT,
     }
     if credentials.username:
-        pair = f"{credentials.client_id}:{credentials.client_secret}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
+        headers["Authorization"] = f"Basic {credentials.basic}"
         form = {
             "grant_type": "password",
             "username": credentials.username,
@@ -168,6 +206,8 @@ def token_request(credentials: Credentials) -> Request:
         headers=headers,
         body=urlencode(form).encode("ascii"),
         label=f"token endpoint {origin}{path}",
+        secrets=credentials.secrets,
+        max_body_bytes=_MAX_ANSWER_BYTES,
     )
 
 
@@ -191,32 +231,38 @@ def read_token(request: Request, response: Response, sent_at: float, *, scope: s
     if status >= 500:
         raise IrisServerError(f"{request.label}: HTTP {status}", status=status, retry_after=retry_after)
     body = _read_object(response)
-    value = body.get("access_token")
-    if status != 200 or not isinstance(value, str) or not value:
+    value = _secret_text(body.get("access_token"))
+    if status != 200 or not value:
         raise _refusal(request, status, body)
-    if not value.isascii() or not value.isprintable() or " " in value:
+    if len(value) > _MAX_TOKEN_CHARS or not value.isascii() or not value.isprintable() or " " in value:
         raise IrisTokenError(
-            f"{request.label}: the token has characters that a header cannot hold", status=status
+            f"{request.label}: the token is too long, or has characters that a header cannot hold",
+            status=status,
         )
     granted = body.get("scope")
     return Token(
         value=value,
         expires_in_s=_lifetime_s(body.get("expires_in")),
         sent_at=sent_at,
-        scope=granted if isinstance(granted, str) else scope,
+        scope=request.without_secrets(granted) if isinstance(granted, str) else scope,
     )
 
 
-def _read_object(response: Response) -> dict[str, Any]:
+def _read_object(response: Response) -> SecretMembers:
     try:
-        body = msgspec.json.decode(response.body)
+        return SecretMembers(msgspec.json.decode(response.body, type=dict[str, Any]))
     except BROKEN_JSON:
-        return {}
-    return body if isinstance(body, dict) else {}
+        return SecretMembers()
 
 
-def _refusal(request: Request, status: int, body: dict[str, Any]) -> IrisTokenError:
+def _secret_text(value: Any) -> Secret:
+    return Secret(value if isinstance(value, str) else "")
+
+
+def _refusal(request: Request, status: int, body: SecretMembers) -> IrisTokenError:
     code = body.get("error")
+    if isinstance(code, str):
+        code = request.without_secrets(code)
     if isinstance(code, str) and code in _ADVICE:
         return IrisTokenError(
             f"{request.label}: HTTP {status} {code}. {_ADVICE[code]}.", code=code, status=status

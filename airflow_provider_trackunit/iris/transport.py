@@ -16,7 +16,6 @@ from airflow_provider_trackunit.iris.errors import (
     IrisNoAnswerError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +34,8 @@ class Trouble(Enum):
     """The ways in which no answer comes."""
 
     UNTRUSTED = auto()
+    NO_ROOTS = auto()
+    UNUSABLE_PROXY = auto()
     PROXY = auto()
     UNREACHABLE = auto()
     SLOW_CONNECT = auto()
@@ -45,6 +46,14 @@ class Trouble(Enum):
     CUT_BODY = auto()
 
 
+_OF_THIS_MACHINE: Final = {
+    Trouble.NO_ROOTS: "the file of trusted certificates cannot be read. Check CA bundle (extra 'ca_bundle') of the "
+    "connection, or REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment",
+    Trouble.UNUSABLE_PROXY: "the environment names a proxy that cannot be used. Check HTTPS_PROXY and ALL_PROXY: "
+    "http://host:port, or https://host:port",
+}
+
+
 def failure(request: Request, trouble: Trouble) -> IrisError:
     """Return the error. The library's own text is left out: it can hold the whole URL."""
     origin = "/".join(request.url.split("/", 3)[:3])
@@ -53,6 +62,8 @@ def failure(request: Request, trouble: Trouble) -> IrisError:
             f"{request.label}: the TLS certificate of {origin} is not trusted here. On a network that inspects TLS, "
             "set CA bundle (extra 'ca_bundle') of the connection to the PEM file of its root"
         )
+    if trouble in _OF_THIS_MACHINE:
+        return IrisConfigurationError(f"{request.label}: {_OF_THIS_MACHINE[trouble]}")
     what, sent = {
         Trouble.PROXY: ("the proxy named by the environment did not connect", False),
         Trouble.UNREACHABLE: (
@@ -90,10 +101,10 @@ class Body:
         """
         self._chunks.append(chunk)
         self._size += len(chunk)
-        if self._size > MAX_BODY_BYTES:
+        if self._size > self._request.max_body_bytes:
             raise IrisUnexpectedResponseError(
-                f"{self._request.label}: the answer is larger than {MAX_BODY_BYTES // 2**20} MiB; it was not read "
-                "further. Ask for smaller pages",
+                f"{self._request.label}: the answer is larger than {self._request.max_body_bytes // 2**20} MiB; it was "
+                "not read further. If it is a page, ask for smaller ones",
                 status=self._status,
             )
         if self._clock() > self._ends_at:

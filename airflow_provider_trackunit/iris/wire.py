@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 import msgspec
 
 from airflow_provider_trackunit import __version__
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
+from airflow_provider_trackunit.iris.secrecy import Secret, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,8 @@ class Request:
     """One HTTP request, finished to the byte. Its ``repr`` shows neither token nor query.
 
     :param label: how messages name it, such as ``GET /api/asset/v1/assets``
+    :param secrets: what it holds that no text may repeat, should the answer do so
+    :param max_body_bytes: a larger answer is not read
     """
 
     method: str
@@ -43,10 +46,19 @@ class Request:
     body: bytes | None = field(repr=False)
     label: str
     is_graphql: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    max_body_bytes: int = MAX_BODY_BYTES
 
     def with_token(self, token: str) -> Request:
         """Return the request with its bearer token."""
-        return replace(self, headers={**self.headers, "Authorization": f"Bearer {token}"})
+        headers = {**self.headers, "Authorization": f"Bearer {token}"}
+        return replace(self, headers=headers, secrets=(Secret(token),))
+
+    def without_secrets(self, text: str) -> str:
+        """Return what an answer says, without the secrets and the query of this request should it repeat them."""
+        _, mark, query = self.url.partition("?")
+        asked = (f"?{query}", f"?{unquote_plus(query)}") if mark else ()
+        return redacted(text, (*self.secrets, *asked))
 
 
 @dataclass(frozen=True, slots=True)

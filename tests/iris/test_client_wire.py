@@ -113,36 +113,6 @@ def test_a_redirect_of_the_token_endpoint_is_not_followed_either() -> None:
     assert elsewhere.asked == []
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(token_answer(), http(b'{"via":"proxy"}')) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        with scripted_client("http://127.0.0.1:9") as client:
-            assert client.run("/api/x") == {"via": "proxy"}
-    assert [asked.line.split()[1] for asked in proxy.asked] == [
-        "http://127.0.0.1:9/token",
-        "http://127.0.0.1:9/api/x",
-    ]
-
-
-def test_a_proxy_can_be_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(http()) as proxy, ScriptedServer(token_answer(), http(b'{"a":1}')) as server:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        with scripted_client(server.url) as client:
-            assert client.run("/api/x") == {"a": 1}
-    assert proxy.asked == []
-
-
-def test_a_proxy_that_is_not_there_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(http()) as gone:
-        pass
-    monkeypatch.setenv("http_proxy", gone.url.replace("http://", "http://who:hunter2@"))
-    with pytest.raises(IrisNoAnswerError, match=r"proxy") as caught:
-        scripted_client("http://127.0.0.1:9").run("/api/x")
-    assert not caught.value.sent
-    assert "hunter2" not in str(caught.value)
-
-
 # --- bodies --------------------------------------------------------------------------------------------
 
 RECORDS = b'{"content":[' + b",".join(b'{"id":%d}' % number for number in range(20_000)) + b"]}"
