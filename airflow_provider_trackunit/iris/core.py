@@ -182,12 +182,14 @@ class ClientCore:
         return wait_s
 
     def _heed(self, error: IrisRateLimitError, call: Call, row: Endpoint) -> None:
-        """Take from a refusal how long to keep away."""
+        """Take from a refusal how long to keep away, and say so."""
         metered_s = row.wait_after_refusal_s()
         if error.retry_after is None:
             error.retry_after = metered_s
         elif metered_s is None:
             self._pacer.hold(row.paced(call), min(error.retry_after, self._max_wait_s))
+        if error.retry_after is not None:
+            error.args = (f"{str(error).rstrip('.')}. Try again in {error.retry_after:.0f} s",)
 
     def _renewal(self) -> Generator[Step, Any, Token]:
         """Say how to get a new token, and keep it."""
