@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fuzz matrix lint wheel bench system e2e e2e-celery clean
+.PHONY: help demo ui test fuzz matrix lint wheel bench system soak e2e e2e-celery clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: ## Measure imports, and transfers beside what people use today
 
 system: ## Kill the triggerer, take the API away, watch and run the examples in a real Airflow
 	@$(READY) -m tests.system
+
+soak: ## Let twelve hours of a day's schedule pass in nine minutes, under faults, and check what came of it
+	@$(READY) -m soak
 
 e2e: ## Fill in the connection form with a real browser, on the oldest Airflow and the newest
 	@for airflow in 2.11 3.3; do \

@@ -1,0 +1,1 @@
+"""Twelve hours of a day's schedule in minutes, under faults: ``make soak``."""
