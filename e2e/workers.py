@@ -29,7 +29,7 @@ from airflow import __version__ as airflow_version
 from airflow_provider_trackunit.emulator import IrisEmulator
 from e2e.programs import MissingProgramError
 from e2e.services import Services, start_services
-from scripts.airflow_home import ROOT, AirflowCommandError, AirflowHome, interrupt_once
+from scripts.airflow_home import EXAMPLES, ROOT, AirflowCommandError, AirflowHome, interrupt_once
 from scripts.parts import LOOPBACK, PartFailedError, Parts, free_port
 from scripts.ui import HEALTHY_WITHIN_S, PARTS, healthy
 
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 
 DAGS = Path(__file__).parent / "dags"
 ASSETS = 500
-INSTANCES = 200
+INSTANCES = 300
 MEASURED_INSTANCES = 40
 CONCURRENCY = 4
 POOL = "trackunit"
-KILL_SLOTS = 6
+# The pool as the example brings it.
+POOLS = EXAMPLES / "pools.json"
+KILL_SLOTS = json.loads(POOLS.read_text())[POOL]["slots"]
 # What IRIS allows the history of values, per second, and a share of it that two workers can reach.
 AEMP_CALLS_PER_S = 500
 SHARE_CALLS_PER_S = 2
@@ -56,7 +58,7 @@ HEAD = (
     "|---|---|---|---|---|---|---|"
 )
 WORKERS = ("worker-1", "worker-2")
-RUN_WITHIN_S = 420
+RUN_WITHIN_S = 600
 #: How long IRIS takes for an answer; longer where the killed worker shall be in the middle of something.
 LATENCY_MS = 300.0
 KILL_LATENCY_MS = 1000.0
@@ -423,7 +425,7 @@ def main() -> None:
 
 
 def _lose_a_worker(cluster: Cluster, iris: IrisEmulator, output: Path) -> str:
-    set_pool(cluster, KILL_SLOTS)
+    cluster.airflow("pools", "import", str(POOLS))
     iris.settings(latency_ms=KILL_LATENCY_MS)
     killer = Killer(cluster, "lost-worker", WORKERS[-1])
     cluster.run("fan_out", "lost-worker", killer, output=output.as_uri(), machines=INSTANCES)
