@@ -21,6 +21,7 @@ from yarl import URL
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.iris.secrecy import SecretMembers
 from airflow_provider_trackunit.iris.surroundings import proxy_for, trusted_roots
 from airflow_provider_trackunit.iris.transport import (
     CONNECT_TIMEOUT_S,
@@ -243,6 +244,8 @@ class AsyncIrisClient(ClientCore):
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.debug("%s: %s", request.label, type(error).__name__)
             trouble = trouble_of(error)
+        if proxy and trouble is Trouble.UNREACHABLE:
+            trouble = Trouble.PROXY
         # Not while the library's error is handled: its frames hold our headers, and it would hang on ours.
         raise failure(request, trouble)
 
@@ -256,7 +259,7 @@ class AsyncIrisClient(ClientCore):
                 self._session = _new_session(roots)
             return self._session
 
-    def _proxy(self, request: Request) -> dict[str, Any]:
+    def _proxy(self, request: Request) -> SecretMembers:
         """Return the proxy that the environment names for a request."""
         origin = "/".join(request.url.split("/", 3)[:3])
         if origin not in self._proxies:
@@ -264,10 +267,10 @@ class AsyncIrisClient(ClientCore):
             self._proxies[origin] = URL(proxy) if proxy else None
         named = self._proxies[origin]
         if named is None:
-            return {}
+            return SecretMembers()
         login = f"{named.user}:{named.password or ''}".encode()
         basic = {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"} if named.user else {}
-        return {"proxy": named.with_user(None), "proxy_headers": basic}
+        return SecretMembers(proxy=named.with_user(None), proxy_headers=basic)
 
 
 def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext | None:

@@ -23,6 +23,7 @@ from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, S
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.fetching import fetch_pages
 from airflow_provider_trackunit.iris.library_logs import without_queries
+from airflow_provider_trackunit.iris.secrecy import SecretMembers
 from airflow_provider_trackunit.iris.surroundings import proxy_for
 from airflow_provider_trackunit.iris.transport import (
     CONNECT_TIMEOUT_S,
@@ -176,7 +177,7 @@ class IrisClient(ClientCore):
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
         left_s, ends_at = self._begin(request)
         # The environment is read here, and not again by requests.
-        proxies: dict[str, Any] = {"https": proxy_for(request), "http": None, "all": None}
+        proxies = SecretMembers({"https": proxy_for(request), "http": None, "all": None})
         trouble_of = _trouble_before_answer
         try:
             with (

@@ -9,13 +9,14 @@ import requests
 from requests.utils import select_proxy
 
 from airflow_provider_trackunit.iris.calls import is_plain
+from airflow_provider_trackunit.iris.secrecy import Secret
 from airflow_provider_trackunit.iris.transport import Trouble, failure
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.wire import Request
 
 
-def proxy_for(request: Request) -> str | None:
+def proxy_for(request: Request) -> Secret | None:
     """Return the URL of the proxy that the environment names for a request, None for none.
 
     Plain http is for this machine alone. It never goes through a proxy: the token would cross a network in clear.
@@ -25,10 +26,10 @@ def proxy_for(request: Request) -> str | None:
     if is_plain(request.url):
         return None
     origin = "/".join(request.url.split("/", 3)[:3])
-    named = select_proxy(origin, _environment(origin, None)["proxies"])
+    named = Secret(select_proxy(origin, _environment(origin, None)["proxies"]) or "")
     if not named:
         return None
-    proxy = named if "://" in named else f"http://{named}"
+    proxy = Secret(named if "://" in named else f"http://{named}")
     if not _is_usable(proxy):
         raise failure(request, Trouble.UNUSABLE_PROXY)
     return proxy
@@ -40,7 +41,7 @@ def trusted_roots(ca_bundle: str | None) -> str | None:
     return verify if isinstance(verify, str) else None
 
 
-def _is_usable(proxy: str) -> bool:
+def _is_usable(proxy: Secret) -> bool:
     try:
         parts = urlsplit(proxy)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

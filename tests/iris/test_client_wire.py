@@ -1,8 +1,6 @@
 """The client among proxies, certificates, cookies and servers that mean no good; and what it never tells."""
 
-import datetime as dt
 import gzip
-import ipaddress
 import logging
 import socket
 import ssl
@@ -14,9 +12,6 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.client import IrisClient
@@ -30,6 +25,7 @@ from airflow_provider_trackunit.iris.errors import (
 from airflow_provider_trackunit.iris.tokens import Credentials
 from tests.iris.conftest import ClientFactory, HandClock, api_user_of
 from tests.iris.scripted import TOKEN, ScriptedServer, http, token_answer
+from tests.tls import self_signed
 
 ASSETS = "/api/asset/v1/assets"
 SECRET, PASSWORD = "hunter2-client-secret", "hunter2-password"
@@ -203,30 +199,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up() -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
     """Return a self-signed certificate of 127.0.0.1, and the server side of it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return folder / "cert.pem", context
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
