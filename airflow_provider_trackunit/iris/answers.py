@@ -84,7 +84,7 @@ def _check_encoding(request: Request, response: Response) -> None:
 
 
 def _not_an_api_answer(request: Request, response: Response) -> IrisUnexpectedResponseError:
-    kind = _told(request, response.headers.get("content-type", "").split(";")[0]) or "no content type"
+    kind = told(request, response.headers.get("content-type", "").split(";")[0]) or "no content type"
     return IrisUnexpectedResponseError(
         f"{request.label}: HTTP {response.status} with {kind[:80]} instead of JSON. IRIS answers with its web page "
         "where there is no API: check the path, its version and its trailing slash "
@@ -107,7 +107,7 @@ def _check_graphql(request: Request, response: Response) -> None:
     first = errors[0]
     extensions = first.get("extensions")
     extensions = extensions if isinstance(extensions, dict) else {}
-    code, message = _told(request, extensions.get("code")), _told(request, first.get("message"))
+    code, message = told(request, extensions.get("code")), told(request, first.get("message"))
     text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
     if code == "RATE_LIMITED":
         # resetIn is in milliseconds (developer hub, page "GraphQL API rate limiting").
@@ -140,11 +140,11 @@ def _check_prometheus(request: Request, response: Response) -> None:
     except BROKEN_JSON as error:
         raise broken_json(request.label, response.status, error) from None
     if answer.status == "error":
-        message = _told(request, answer.error)
+        message = told(request, answer.error)
         raise IrisBadRequestError(
             f"{request.label}: the query failed: {message or 'no message'}",
             status=response.status,
-            code=_told(request, answer.error_type),
+            code=told(request, answer.error_type),
             message=message,
         )
     if answer.is_partial:
@@ -213,27 +213,23 @@ def _vendor_error(
         return None, None, []
     listed = body.get("violations")
     violations = [
-        (_told(request, one.get("field")) or "", _told(request, one.get("message")) or "")
+        (told(request, one.get("field")) or "", told(request, one.get("message")) or "")
         for one in (listed[:20] if isinstance(listed, list) else [])
         if isinstance(one, dict)
     ]
     # A refused PromQL query has names of its own.
     names = ("errorType", "error") if "errorType" in body else ("code", "message")
-    return _told(request, body.get(names[0])), _told(request, body.get(names[1])), violations
+    return told(request, body.get(names[0])), told(request, body.get(names[1])), violations
 
 
-def _told(request: Request, value: Any) -> str | None:
-    """Return what the server said as one short line, without the token should the server repeat it."""
+def told(request: Request, value: Any) -> str | None:
+    """Return what the server said as one short line, without the token and the query should it repeat them."""
     if not isinstance(value, str | int) or value == "":
         return None
+    # Before the text is cut, or the first half of the token could be left over.
+    words = " ".join(request.without_secrets(str(value)).split())
     # What no log or database can hold (half a character, a null) is shown as something they can.
-    text = "".join(
-        x if x.isprintable() else "\N{REPLACEMENT CHARACTER}" for x in " ".join(str(value).split())
-    )
-    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if token:
-        # Before the text is cut, or the first half of the token could be left over.
-        text = text.replace(token, "***")
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
     return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit
 
 import msgspec
 
-from airflow_provider_trackunit.iris.answers import read_retry_after
+from airflow_provider_trackunit.iris.answers import read_retry_after, told
 from airflow_provider_trackunit.iris.calls import read_origin
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
@@ -26,7 +26,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers
+from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers, redacted
 from airflow_provider_trackunit.iris.wire import BROKEN_JSON, USER_AGENT, Request, Response
 
 if TYPE_CHECKING:
@@ -244,8 +244,13 @@ def read_token(request: Request, response: Response, sent_at: float, *, scope: s
         value=value,
         expires_in_s=_lifetime_s(body.get("expires_in")),
         sent_at=sent_at,
-        scope=request.without_secrets(granted) if isinstance(granted, str) else scope,
+        scope=_scope(request, value, granted) if isinstance(granted, str) else scope,
     )
+
+
+def _scope(request: Request, token: str, granted: str) -> str:
+    """Return the scope that was granted as messages can repeat it."""
+    return told(request, redacted(granted, (token,))) or ""
 
 
 def _read_object(response: Response) -> SecretMembers:
