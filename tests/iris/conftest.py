@@ -1,5 +1,6 @@
 """A clock that is moved by hand, and clients of an emulator that sleep on it."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,16 @@ class HandClock:
 
 
 ClientFactory = Callable[..., IrisClient]
+
+
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put this machine five hours away from UTC."""
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -108,6 +108,21 @@ def test_the_links_of_a_page_say_what_follows(
 
 
 @pytest.mark.parametrize(
+    "cursor", [{}, {"aempPage": 0}, {"aempPage": "2"}, {"aempPage": 2, "of": "3"}, {"page": 2}]
+)
+def test_a_cursor_of_something_else_is_refused_before_anything_is_sent(cursor: Cursor) -> None:
+    with pytest.raises(IrisConfigurationError, match=r"^cursor: "):
+        AempLinks().apply(call(), cursor)
+    assert AempLinks().apply(call(), {"aempPage": 1}).path == f"{FLEET}/1"
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"7", b'"text"', b"null"])
+def test_a_page_that_is_no_object_is_not_the_end_of_a_walk(answer: bytes) -> None:
+    with pytest.raises(IrisPaginationError, match=f"^{FLEET}: the page is not an object$"):
+        AempLinks().read(call(), {"aempPage": 1}, answer)
+
+
+@pytest.mark.parametrize(
     ("asked", "links", "pages"),
     [
         pytest.param(1, {"next": link(2), "last": link(3)}, 3, id="as many as last says"),

@@ -218,6 +218,42 @@ def test_a_web_page_says_that_the_path_is_wrong(status: int) -> None:
     assert "root" not in str(error)
 
 
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("ü", id="short"),
+        pytest.param("x" * (MIB - 7) + "機" + "x" * MIB, id="a character that lies across a mebibyte"),
+        pytest.param("x" * (2 * MIB) + "機", id="behind two mebibytes"),
+    ],
+)
+def test_utf_8_passes_however_long_it_is(text: str) -> None:
+    check(request(), answer(200, json.dumps({"a": text}, ensure_ascii=False).encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"a":"\xfc"}', id="Latin 1"),
+        pytest.param(b'{"a":"' + b"x" * (2 * MIB) + b'\xfc"}', id="Latin 1, late"),
+        pytest.param(b'{"a":"\xc3', id="half a character at the end"),
+        pytest.param('{"a":"x"}'.encode("utf-16"), id="UTF-16"),
+    ],
+)
+def test_text_that_is_not_utf_8_is_no_answer(body: bytes) -> None:
+    error = refused(request(), answer(200, body))
+    assert (type(error), error.status) == (IrisUnexpectedResponseError, 200)
+    assert str(error).startswith("GET /api/x: HTTP 200, ")
+    assert "utf-8" in str(error)
+
+
+def test_what_no_log_can_hold_is_shown_as_something_it_can() -> None:
+    body = b'{"message": "a\\u0000b\\u202ec \\n d"}'
+    assert refused(request(), answer(400, body)).message == "a\ufffdb\ufffdc d"
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -406,14 +442,22 @@ NOW_EPOCH_S = 1_768_456_800.0  # 2026-01-15T06:00:00Z
         pytest.param({"retry-after": LATER}, None, None, id="a date and no clock"),
         pytest.param({"retry-after": DATE, "date": LATER}, None, 0.0, id="a date that is past"),
         pytest.param(
-            {"retry-after": "Thu, 15 Jan 2026 06:01:30 +0000", "date": DATE}, None, 90.0, id="an offset"
+            {"retry-after": "Thu, 15 Jan 2026 06:01:30 +0000", "date": DATE}, None, 90.0, id="no offset"
         ),
+        pytest.param(
+            {"retry-after": "Thu, 15 Jan 2026 07:01:30 +0100", "date": DATE}, None, 90.0, id="an offset"
+        ),
+        pytest.param({"retry-after": "1e15"}, None, 315_360_000.0, id="more than ten years is ten years"),
     ],
 )
 def test_retry_after_is_read_in_both_forms(
     headers: dict[str, str], now: float | None, seconds: float | None
 ) -> None:
     assert read_retry_after(headers, now) == seconds
+
+
+def test_a_date_without_a_zone_is_utc_wherever_the_machine_is(far_from_utc: None) -> None:
+    assert read_retry_after({"retry-after": "Thu, 15 Jan 2026 06:01:30 -0000", "date": DATE}) == 90.0
 
 
 @pytest.mark.parametrize("status", [429, 503])

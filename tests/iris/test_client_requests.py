@@ -216,6 +216,25 @@ def test_a_busy_token_endpoint_is_asked_again_also_for_a_request_that_must_not_b
     assert iris_emulator.stats()["mutations"] == {f"POST {ONBOARD}": 1}
 
 
+def test_who_only_wants_to_authenticate_tries_as_often_as_a_request_would(
+    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    client = new_client(max_attempts=3)
+    iris_emulator.fault(path="/token", status=503, times=2)
+    assert client.authenticate().value
+    assert clock.slept == [1.0, 2.0]
+    iris_emulator.revoke_tokens()
+    iris_emulator.fault(path="/token", status=503, times=9)
+    with pytest.raises(IrisServerError):
+        new_client(max_attempts=3).authenticate()
+    assert clock.slept == [1.0, 2.0, 1.0, 2.0]
+
+
+def test_a_client_says_how_often_an_endpoint_bears_to_be_asked_for_ever(client: IrisClient) -> None:
+    assert client.sustained_interval_s(EVENTS, 2, method="POST") == 1800.0
+    assert client.sustained_interval_s(ASSETS, 2) == 0.0
+
+
 def test_a_token_answer_that_broke_off_is_asked_for_again(
     client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:

@@ -66,6 +66,31 @@ def test_a_numbered_page_is_asked_for_in_the_query(
 
 
 @pytest.mark.parametrize(
+    ("style", "cursor"),
+    [
+        pytest.param(style, cursor, id=f"{name} {cursor}")
+        for name, style, cursors in [
+            (
+                "page",
+                PageNumber(),
+                [{}, {"page": "1"}, {"page": -1}, {"page": True}, {"page": None}, {"page": 1, "of": "3"}],
+            ),
+            ("after", After(), [{}, {"after": 7}, {"after": ["b"]}, {"after": "\ud800"}]),
+        ]
+        for cursor in cursors
+    ],
+)
+def test_a_cursor_of_something_else_is_refused_before_anything_is_sent(style: Any, cursor: Any) -> None:
+    with pytest.raises(IrisConfigurationError, match=r"^cursor: .* what a page of it had as its next"):
+        style.apply(call(), cursor)
+
+
+@pytest.mark.parametrize("cursor", [{"page": 0}, {"page": 5, "of": None}, {"page": 5, "of": 0}])
+def test_a_cursor_of_a_numbered_page_is_sent_as_its_page(cursor: Any) -> None:
+    assert dict(PageNumber().apply(call(), cursor).query) == {"page": str(cursor["page"])}
+
+
+@pytest.mark.parametrize(
     ("asked", "body", "following"),
     [
         pytest.param({"page": 0}, numbered(0, 3), {"page": 1, "of": 3}, id="first"),

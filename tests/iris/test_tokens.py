@@ -101,6 +101,31 @@ def test_credentials_that_cannot_work_name_the_field_of_the_form(fields: dict[st
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "named"),
+    [
+        ("client_id", "Client ID"),
+        ("client_secret", "Client secret"),
+        ("username", "API username"),
+        ("password", "API password"),
+        ("scope", "Scope"),
+        ("auth_url", "Auth URL"),
+    ],
+)
+def test_a_field_that_no_encoding_can_send_is_refused_by_its_name(field: str, named: str) -> None:
+    good = {"client_id": "c", "client_secret": "s", "username": "u", "password": "p"}
+    with pytest.raises(IrisConfigurationError, match=rf"^{named} \(.*half a character") as caught:
+        Credentials(**(good | {field: "hunter2\udcff"}))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rest", ["?tenant=hunter2", "#hunter2"])
+def test_an_auth_url_with_something_that_would_not_be_sent_is_refused(rest: str) -> None:
+    with pytest.raises(IrisConfigurationError, match=r"^Auth URL .* without a query or fragment") as caught:
+        Credentials("c", "s", "u", "p", auth_url=f"https://auth.example.com/token{rest}")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_no_repr_shows_a_secret() -> None:
     shown = f"{API_USER!r} {API_KEY!r} {token_request(API_USER)!r} {token_request(API_KEY)!r} {granted()!r}"
     basic = base64.b64encode("client:s3cret/ü".encode()).decode()

@@ -51,6 +51,45 @@ def test_a_walk_in_a_circle_is_stopped(following: list[Mapping[str, Any]]) -> No
         walk.take(page(following[-1]))
 
 
+def walked_on(contents: list[int], *, ends: bool = False) -> Walk:
+    """Return a walk over pages of these records, each with a cursor of its own."""
+    walk = Walk(CALL, {"after": None}, whole=True)
+    for at, content in enumerate(contents):
+        last = ends and at == len(contents) - 1
+        walk.take(
+            Page([msgspec.Raw(b"7"), msgspec.Raw(b"%d" % content)], None if last else {"after": str(at)})
+        )
+    return walk
+
+
+@pytest.mark.parametrize(
+    "contents", [[1] * 11, [1, 2] * 6, [*range(50), *range(10)]], ids=["one page", "two in turn", "from anew"]
+)
+def test_a_server_that_says_the_same_over_and_over_is_left_after_ten_such_pages(contents: list[int]) -> None:
+    assert walked_on(contents[:-1]).records == 2 * (len(contents) - 1)
+    with pytest.raises(IrisPaginationError, match=r"^/api/x: the last 10 pages hold only .* may never end$"):
+        walked_on(contents)
+
+
+@pytest.mark.parametrize(
+    "contents", [[1] * 10 + [2] + [1] * 9, list(range(200))], ids=["in between", "never"]
+)
+def test_something_new_now_and_then_is_enough_to_go_on(contents: list[int]) -> None:
+    assert walked_on(contents).records == 2 * len(contents)
+
+
+def test_the_end_of_a_walk_is_an_end_whatever_it_repeats() -> None:
+    assert walked_on([1] * 11, ends=True).cursor is None
+
+
+def test_the_same_records_in_another_order_are_another_page() -> None:
+    walk = Walk(CALL, {"after": None}, whole=True)
+    for at in range(30):
+        records = [msgspec.Raw(b"%d" % n) for n in range(40)]
+        walk.take(Page([*records[at:], *records[:at]], {"after": str(at)}))
+    assert walk.records == 1200
+
+
 @pytest.mark.parametrize(
     ("pages", "whole", "said"),
     [

@@ -118,6 +118,24 @@ def test_no_repr_shows_a_token_a_query_or_a_body() -> None:
     assert "POST /api/x" in repr(built)
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("GET /api/x?q=a%20b&key=HIDDEN failed", "GET /api/x*** failed"),
+        ("GET /api/x?q=a b&key=HIDDEN failed", "GET /api/x*** failed"),
+        ("the token t0ken is bad", "the token *** is bad"),
+        ("why? nothing of it", "why? nothing of it"),
+    ],
+)
+def test_neither_the_query_nor_the_token_of_a_request_is_repeated(said: str, shown: str) -> None:
+    built = request(query_params={"q": "a b", "key": "HIDDEN"}).with_token("t0ken")
+    assert built.without_secrets(said) == shown
+
+
+def test_of_a_request_without_a_query_a_question_mark_may_be_repeated() -> None:
+    assert request().with_token("t0ken").without_secrets("what? t0ken") == "what? ***"
+
+
 def test_an_answer_without_a_body_is_none() -> None:
     assert decode(request(), Response(204, {}, b"")) is None
 
