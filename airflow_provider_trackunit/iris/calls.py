@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
@@ -181,13 +181,12 @@ def make_call(
     :raises IrisConfigurationError: when an argument is unusable; the text names it
     """
     template, query_text = _split_endpoint(origin, endpoint)
-    method = method.strip().upper()
-    if not re.fullmatch(r"[A-Z]+", method):
-        raise IrisConfigurationError(f"method: {method!r} is not an HTTP method")
+    if json is not None:
+        encode_json(json)
     query = (*parse_qsl(query_text, keep_blank_values=True), *_query_pairs(query_params or {}))
     return Call(
         origin=origin,
-        method=method,
+        method=_method(method),
         path=_fill_path(template, path_params or {}),
         query=query,
         json=json,
@@ -196,10 +195,32 @@ def make_call(
     )
 
 
+def _method(method: Any) -> str:
+    text = method.strip().upper() if isinstance(method, str) else ""
+    if not re.fullmatch(r"[A-Z]+", text):
+        raise IrisConfigurationError(f"method: {method!r} is not an HTTP method")
+    return text
+
+
+def encode_json(value: Any, *, order: Literal["deterministic"] | None = None) -> bytes:
+    """Return a body as bytes.
+
+    :param order: ``"deterministic"`` where equal bodies must give equal bytes
+    :raises IrisConfigurationError: when it holds what JSON cannot
+    """
+    # Imported here, because Airflow reads this module with every DAG file.
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value, order=order)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise IrisConfigurationError(f"json: cannot be written as JSON ({error})") from None
+
+
 def _split_endpoint(origin: str, endpoint: str) -> tuple[str, str]:
     if not isinstance(endpoint, str) or not endpoint.strip():
         raise IrisConfigurationError("endpoint: give a path such as /api/asset/v1/assets")
-    text = endpoint.strip()
+    text = _encodable(endpoint.strip(), "endpoint")
     if _FULL_URL.match(text):
         own = read_origin(f"https:{text}" if text.startswith("//") else text, setting="endpoint")
         if own != origin:
@@ -225,7 +246,7 @@ def _query_pairs(query_params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]
     if not isinstance(query_params, Mapping):
         raise IrisConfigurationError("query_params: give a mapping of names to values")
     return tuple(
-        (str(name), _text_of(one, f"query_params[{name!r}]"))
+        (_encodable(str(name), "query_params"), _text_of(one, f"query_params[{name!r}]"))
         for name, value in query_params.items()
         for one in _each(value)
         if one is not None
@@ -245,13 +266,23 @@ def _text_of(value: Any, argument: str) -> str:
             raise IrisConfigurationError(
                 f"{argument}: a datetime without a time zone is ambiguous; make it aware"
             )
-        timespec = "microseconds" if value.microsecond else "seconds"
-        return value.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+        return _utc_text(value, argument)
     if isinstance(value, str | int | float | dt.date):
-        return _encodable(str(value), argument)
+        try:
+            return _encodable(str(value), argument)
+        except ValueError:
+            raise IrisConfigurationError(f"{argument}: a number of some thousand digits") from None
     raise IrisConfigurationError(
         f"{argument}: a {type(value).__name__} cannot be sent; give text or a number"
     )
+
+
+def _utc_text(moment: dt.datetime, argument: str) -> str:
+    timespec = "microseconds" if moment.microsecond else "seconds"
+    try:
+        return moment.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    except OverflowError:
+        raise IrisConfigurationError(f"{argument}: a moment outside of the calendar in UTC") from None
 
 
 def _encodable(text: str, argument: str) -> str:
@@ -294,9 +325,15 @@ def _path_value(name: str, value: Any) -> str:
 
 
 def _header_pairs(headers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    if not isinstance(headers, Mapping):
+        raise IrisConfigurationError("headers: give a mapping of names to values")
     pairs = []
     for name, value in headers.items():
-        text = "" if value is None else str(value)
+        text = (
+            value
+            if isinstance(value, str)
+            else _text_of("" if value is None else value, f"headers[{name!r}]")
+        )
         if str(name).lower() in _RESERVED_HEADERS:
             raise IrisConfigurationError(f"headers: {name} is set by the connection and cannot be given here")
         if not _HEADER_NAME.fullmatch(str(name)) or not text.isascii() or not text.isprintable():

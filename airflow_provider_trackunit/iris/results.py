@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError
 from airflow_provider_trackunit.iris.wire import BROKEN_JSON
 
@@ -166,7 +167,7 @@ def fingerprint(calls: Sequence[Call], compression: str | None) -> str:
             call.method,
             call.path,
             call.query,
-            msgspec.json.encode(call.json, order="deterministic"),
+            encode_json(call.json, order="deterministic"),
         )
         for call in calls
     ]

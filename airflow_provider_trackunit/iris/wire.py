@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote_plus, urlencode
 import msgspec
 
 from airflow_provider_trackunit import __version__
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
+from airflow_provider_trackunit.iris.calls import encode_json
+from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
 from airflow_provider_trackunit.iris.secrecy import Secret, redacted
 
 if TYPE_CHECKING:
@@ -82,10 +83,7 @@ def build_request(call: Call) -> Request:
     body = None
     if call.json is not None:
         headers["Content-Type"] = "application/json"
-        try:
-            body = msgspec.json.encode(call.json)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise IrisConfigurationError(f"json: cannot be written as JSON ({error})") from None
+        body = encode_json(call.json)
     lower = {name.lower(): name for name in headers}
     for name, value in call.headers:
         headers[lower.get(name.lower(), name)] = value
