@@ -81,7 +81,7 @@ class Relay:
         if "edges" in connection:
             records = [edge.node for edge in decode_as(call, connection["edges"], list[_Edge])]
         else:
-            records = decode_as(call, connection.get("nodes", msgspec.Raw(b"[]")), list[msgspec.Raw])
+            records = decode_as(call, connection["nodes"], list[msgspec.Raw])
         following = info.end_cursor if info.has_next_page and records else None
         if info.has_next_page and records:
             self._refuse_dead_end(call, cursor, info.end_cursor)
