@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
 EXAMPLES = (
+    "iris_backfill",
+    "iris_mapped_machines",
     "iris_operating_hours",
+    "iris_incremental_events",
+    "iris_site_history",
     "iris_fleet_to_storage",
     "iris_fleet_snapshot",
     "iris_asset_events",
@@ -29,8 +33,16 @@ EXAMPLES = (
     "iris_single_call",
     *(["iris_event_driven"] if "iris_event_driven" in DAG_IDS else []),
 )
-# Those that write files get a place of their own.
-WITH_OUTPUT = ("iris_operating_hours", "iris_fleet_to_storage")
+MAPPED = 4
+# What a person would give who starts the run: those that write files get a place of their own.
+WITH_OUTPUT = {
+    "iris_backfill": {"days": 35},
+    "iris_operating_hours": {},
+    "iris_fleet_to_storage": {},
+    "iris_incremental_events": {},
+    "iris_mapped_machines": {"machines": MAPPED},
+    "iris_site_history": {},
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
 def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
     home = migrated.copied(migrated.path.parent / dag_id)
     output = home.path / "output"
-    params = {"output": f"file://{output}"} if dag_id in WITH_OUTPUT else None
+    params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris:
         tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params)
         return Outcome(tasks, output, iris.stats(), iris.requests())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 METERED = {
     "iris_fleet_snapshot": 15,
     "iris_fleet_to_storage": 15,
+    "iris_mapped_machines": 15,
     "iris_operating_hours": 15,
+    "iris_backfill": 15,
     "iris_sensor_gate": 15,
     "iris_asset_events": 30,
+    "iris_incremental_events": 30,
 }
 
 
@@ -112,13 +116,34 @@ def test_hours_are_asked_for_the_last_full_day_and_the_pin_is_left_for_later(
     )
 
 
-@pytest.mark.parametrize("dag_id", ["iris_fleet_to_storage", "iris_operating_hours"])
+def output_path(task: Any) -> str | None:
+    """Return where a task writes; the instances of a mapped one write into folders below."""
+    if task.is_mapped:
+        path: str = task.partial_kwargs["output_path"]
+        return path.removesuffix("/{{ ti.map_index }}")
+    return getattr(task, "output_path", None)
+
+
+def test_the_pool_of_the_mapped_example_stands_beside_it(bag: Any) -> None:
+    tasks = bag.dags["iris_mapped_machines"].tasks
+    pools = {(task.partial_kwargs if task.is_mapped else vars(task)).get("pool") for task in tasks}
+    assert pools - {"default_pool"} == set(json.loads((EXAMPLES / "pools.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    "dag_id",
+    [
+        "iris_fleet_to_storage",
+        "iris_mapped_machines",
+        "iris_operating_hours",
+        "iris_incremental_events",
+        "iris_site_history",
+    ],
+)
 def test_every_run_writes_into_a_folder_of_its_own(bag: Any, dag_id: str) -> None:
     context = {"params": {"output": "s3://lake/x"}, "run_id": "manual__2026-01-15T05:00:00+00:00"}
     dag = bag.dags[dag_id]
-    folders = [
-        task.render_template(task.output_path, context) for task in dag.tasks if hasattr(task, "output_path")
-    ]
+    folders = [task.render_template(path, context) for task in dag.tasks if (path := output_path(task))]
     assert folders
     assert len(set(folders)) == len(folders)
     assert all("manual__2026-01-15T05-00-00+00-00" in folder for folder in folders)

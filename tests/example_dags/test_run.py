@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections import Counter
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
-from tests.example_dags.conftest import EXAMPLES
+from tests.example_dags.conftest import EXAMPLES, MAPPED
 from tests.example_dags.files import DAG_IDS
 
 if TYPE_CHECKING:
@@ -20,7 +23,16 @@ if TYPE_CHECKING:
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 # Tasks that ask IRIS for nothing.
-WITHOUT_REQUESTS = {"summarise", "machines of iris_operating_hours", "report"}
+WITHOUT_REQUESTS = {
+    "summarise",
+    "machines of iris_operating_hours",
+    "machines of iris_backfill",
+    "periods",
+    "remember",
+    "report",
+}
+# Task instances beyond one for each task; 35 days are two periods of 14 days and the rest.
+MORE_INSTANCES = {"iris_mapped_machines": MAPPED - 1, "iris_backfill": 2}
 
 
 def records_in(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -41,7 +53,7 @@ def test_every_example_is_run() -> None:
 def test_every_task_asks_for_one_token_and_nothing_is_refused(example_runs: Runs, dag_id: str) -> None:
     run = example_runs[dag_id]
     callers = len([one for one in run.tasks if not {one, f"{one} of {dag_id}"} & WITHOUT_REQUESTS])
-    assert run.stats["tokens"] == {"v1 password": callers}
+    assert run.stats["tokens"] == {"v1 password": callers + MORE_INSTANCES.get(dag_id, 0)}
     assert set(run.stats["statuses"]) == {"200"}
 
 
@@ -127,3 +139,42 @@ def test_the_hours_are_those_of_yesterday_for_every_machine_with_a_pin_once(exam
     assert all(period[0] <= reading["datetime"] <= period[1] for reading in readings)
     assert all(isinstance(reading["Hour"], float | int) for reading in readings)
     assert run.result("report") == {"machines": len(pins), "skipped": 0, "readings": len(readings)}
+
+
+def test_a_back_fill_asks_for_every_machine_once_in_every_period(example_runs: Runs) -> None:
+    run = example_runs["iris_backfill"]
+    (folder,) = (run.output / "backfill").iterdir()
+    pins = [item["pin"] for item in run.result("machines")]
+    asked = run.asked("/CumulativeOperatingHours/")
+    assert len({request["path"] for request in asked}) == len(asked) == 3 * len(pins) > 300
+    periods = {tuple(request["path"].split("/")[-3:-1]) for request in asked}
+    end = "2026-01-15" if AIRFLOW_VERSION >= (3, 0) else "2026-01-14"
+    days = [date.fromisoformat(end) - timedelta(days=back) for back in (0, 14, 28, 35)]
+    assert periods == {
+        (f"{start}T00:00:00Z", f"{stop}T00:00:00Z") for stop, start in itertools.pairwise(days)
+    }
+    readings = []
+    for start, stop in periods:
+        place = folder / start[:10]
+        found = records_in(place, json.loads((place / "_manifest.json").read_bytes()))
+        assert all(start <= reading["datetime"] <= stop for reading in found)
+        readings += found
+    assert {reading["_request"]["pin"] for reading in readings} == set(pins)
+    assert run.result("report") == {"periods": 3, "readings": len(readings), "skipped": 0}
+
+
+def test_the_stays_are_those_of_the_last_week(example_runs: Runs) -> None:
+    run = example_runs["iris_site_history"]
+    (folder,) = (run.output / "site_history").iterdir()
+    stays = records_in(folder, run.result("stays"))
+    (request,) = run.asked("/sites/history")
+    query = parse_qs(request["query"])
+    since, until = query["fromTime"][0], query["toTime"][0]
+    assert datetime.fromisoformat(until) - datetime.fromisoformat(since) == timedelta(days=7)
+    assert all(since <= stay["enteredAt"] <= until for stay in stays)
+    assert run.result("report") == {
+        "stays": len(stays),
+        "sites": len({stay["siteId"] for stay in stays}),
+        "still_there": sum(stay["leftAt"] is None for stay in stays),
+    }
+    assert len(stays) > 300

@@ -19,7 +19,14 @@ EXAMPLE_DAGS = sorted(
     file.stem for file in EXAMPLES.glob("iris_*.py") if HAS_REST_API_OF_3 or file.stem != "iris_event_driven"
 )
 OUR_DAGS = ["system_waits", "system_outage", *(["system_watcher"] if HAS_REST_API_OF_3 else [])]
-WITH_OUTPUT = {"iris_operating_hours", "iris_fleet_to_storage"}
+WITH_OUTPUT = {
+    "iris_backfill": {"days": 35},
+    "iris_fleet_to_storage": {},
+    "iris_incremental_events": {},
+    "iris_mapped_machines": {"machines": 4},
+    "iris_operating_hours": {},
+    "iris_site_history": {},
+}
 # The emulator's data end here.
 LOGICAL_DATE = "2026-01-15T05:00:00+00:00"
 
@@ -49,7 +56,8 @@ def examples_run(airflow: LiveAirflow, iris: Iris) -> str:
     # Two runs and a watcher share what IRIS allows an account.
     iris.handle.settings(event_calls_per_30_min=10)
     for dag_id in EXAMPLE_DAGS:
-        conf = {"output": f"file://{airflow.home.path}/output"} if dag_id in WITH_OUTPUT else {}
+        given = WITH_OUTPUT.get(dag_id)
+        conf = {} if given is None else {"output": f"file://{airflow.home.path}/output", **given}
         airflow.run(dag_id, LOGICAL_DATE, **conf)
     deferred: set[str] = set()
 
