@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airflow import __version__ as airflow_version
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from scripts.airflow_home import ROOT, AirflowCommandError, AirflowHome, interrupt_once
+from scripts.airflow_home import EXAMPLES, ROOT, AirflowCommandError, AirflowHome, interrupt_once
 from scripts.parts import LOOPBACK, PartFailedError, Parts, free_port
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def main() -> None:
         home.migrate()
         with IrisEmulator.start(assets=5000, process=True) as iris, Parts(home.path) as parts:
             _import_connection(home, iris.connection_json())
+            home.run("pools", "import", str(EXAMPLES / "pools.json"), timeout_s=120)
             port = free_port()
             start_airflow(home, port, parts)
             _say("Waiting for Airflow ...")

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.airflow_home import AirflowCommandError, AirflowHome, interrupt_once
+from scripts.airflow_home import EXAMPLES, AirflowCommandError, AirflowHome, interrupt_once
 from scripts.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
 from tests.system.live import AIRFLOW, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
@@ -51,6 +51,7 @@ def main() -> None:
         gather_dags(dags)
         home = AirflowHome(Path(folder) / "home", dags)
         home.migrate()
+        home.run("pools", "import", str(EXAMPLES / "pools.json"), timeout_s=120)
         with Iris() as iris, Parts(home.path) as parts:
             airflow = LiveAirflow(home, parts)
             failed = not _passes("start", _started, airflow, iris)
