@@ -20,6 +20,7 @@ from airflow_provider_trackunit.emulator.compression import compressed
 from airflow_provider_trackunit.emulator.control import control
 from airflow_provider_trackunit.emulator.faults import Fault
 from airflow_provider_trackunit.emulator.graphql import PATH_WITHOUT_SLASH
+from airflow_provider_trackunit.emulator.hostile import hostile_answer
 from airflow_provider_trackunit.emulator.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
 from airflow_provider_trackunit.emulator.oauth import OAUTH_ROUTES
 from airflow_provider_trackunit.emulator.routes import API_ROUTES
@@ -76,6 +77,10 @@ class EmulatorApp:
         self, call: Call, entry: dict[str, Any], asgi: tuple[Scope, Receive, Send]
     ) -> int | None:
         """Send the answer and return its status, or None for a connection that was cut."""
+        trick = hostile_answer(call)
+        if trick is not None:
+            await trick(*asgi)
+            return trick.status_code
         target = f"{call.path}?{call.query_string}" if call.query_string else call.path
         fault = self.world.faults.due(call.method, target)
         if fault is not None:

@@ -110,6 +110,17 @@ class IrisEmulator:
         """
         self._post("faults", {"path": path, "kind": kind, "times": times, **options})
 
+    def hostile(self, trick: str | None, path: str = "", foreign_host: str | None = None) -> None:
+        """Let the emulator mean harm, wherever the raw path contains ``path``; None ends it.
+
+        Tricks: ``redirect`` and ``foreign_links`` (to ``foreign_host``), ``moving_cursor``, ``repeated_pages``,
+        ``absurd_counts``, ``climbing_names``, ``terabyte``, ``endless_body``, ``gzip_bomb``, ``slow_body``,
+        ``year_long_wait``, ``never_authorized``, ``huge_token``, ``echo`` (all that was sent, in an error). The
+        token endpoints are left alone unless ``path`` is one of theirs, such as ``/token``.
+        """
+        host = {} if foreign_host is None else {"foreign_host": foreign_host}
+        self.settings(hostile=trick, hostile_path=path, **host)
+
     def settings(self, **switches: Any) -> dict[str, Any]:
         """Change switches, and return all of them (see :class:`~.settings.Settings`)."""
         return self._post("settings", switches)

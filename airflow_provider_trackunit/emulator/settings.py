@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_provider_trackunit.emulator import moments
+from airflow_provider_trackunit.emulator.tricks import Trick
 
 API_KEY_SCOPES = "api.iso15143.snapshot api.iso15143.timeseries asset.view account.event.view site.view"
 
@@ -73,6 +74,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     endless_pages: bool = False
     stuck_cursor: bool = False
     foreign_host: str = "https://iris.example.net"
+    # A server that means harm (see hostile.py), wherever the raw path contains hostile_path.
+    hostile: Trick | None = None
+    hostile_path: str = ""
 
 
 def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
