@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fuzz matrix lint wheel bench system soak e2e e2e-celery clean
+.PHONY: help demo ui test fuzz mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: ## Check format, lint, types and run all tests
 
 fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
 	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/export/test_model.py
+
+mutants: ## Change the client in thousands of small ways, and count the changes that a test notices (half an hour)
+	@environment=$$($(PYTHON) -m scripts.environments --mutants) && $$environment/bin/python -m scripts.mutants
 
 matrix: ## Run all tests on every supported Airflow and Python, from the wheel, and on the lowest versions
 	@$(PYTHON) -m scripts.matrix
@@ -54,8 +57,13 @@ e2e: ## Fill in the connection form with a real browser, on the oldest Airflow a
 	environment=$$($(PYTHON) -m scripts.environments --e2e $$airflow) && \
 	$$environment/bin/python -m e2e.form || exit 1; done
 
+docs: ## Build the site of the docs into site/, with no warning
+	@environment=$$($(PYTHON) -m scripts.environments --docs) && \
+	NO_MKDOCS_2_WARNING=1 PATH=$$environment/bin:$$PATH $$environment/bin/python -m mkdocs build --strict --quiet && \
+	echo "site/index.html"
+
 e2e-celery: ## Kill a real Celery worker in the middle of a fan-out, between PostgreSQL and Redis
 	@environment=$$($(PYTHON) -m scripts.environments --e2e) && $$environment/bin/python -m e2e.workers
 
 clean: ## Remove the environments, scratch files and caches
-	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist site mutants

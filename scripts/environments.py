@@ -64,7 +64,9 @@ NEWEST = "3.3"
 #: What has an environment of its own, because of the packages that it needs; the names are those of extras.
 PURPOSES = {
     "bench": "the one that the benchmarks run in, with what they compare with",
+    "docs": "the one that the site of the docs is built in",
     "e2e": "the one with a browser's driver, Celery and PostgreSQL",
+    "mutants": "the one that changes the client and asks whether a test notices",
 }
 OLDEST_PYTHON: Version = (3, 11)
 
