@@ -29,7 +29,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisStorageError,
 )
 from airflow_provider_trackunit.iris.fetching import fetch_pages
-from airflow_provider_trackunit.iris.frontier import Errand, Frontier
+from airflow_provider_trackunit.iris.frontier import Errand, Frontier, is_usable
 from airflow_provider_trackunit.iris.parts import PartBuffer, request_member
 from airflow_provider_trackunit.iris.results import (
     CHECKPOINT,
@@ -45,6 +45,7 @@ from airflow_provider_trackunit.iris.results import (
     part_name,
     read_checkpoint,
     read_manifest,
+    write_checkpoint,
 )
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class _Export:
         )
         found = self._found_checkpoint()
         self._refuse_sibling(found)
-        if found is not None and (found.fingerprint, found.run) == (mine.fingerprint, mine.run):
+        if found is not None and self._goes_on(found, mine):
             mine = msgspec.structs.replace(found, writer=mine.writer)
             log.info("Resuming after %d parts with %d records", len(mine.parts), _count(mine.parts))
         self._take_over(mine)
@@ -216,6 +217,24 @@ class _Export:
         except IrisCheckpointError as error:
             log.warning("%s in %s. It is not used; the export begins anew", error, self._store.label)
             return None
+
+    def _goes_on(self, found: Checkpoint, mine: Checkpoint) -> bool:
+        """Return whether a checkpoint is of this run and request, and what it counts is there."""
+        if (found.fingerprint, found.run) != (mine.fingerprint, mine.run):
+            return False
+        with self._storing("the stored parts"):
+            there = set(self._store.names()) if found.parts else set()
+        names = [part_name(number, self._request.compression) for number in range(len(found.parts))]
+        counted = [part.name for part in found.parts]
+        if counted == names and there.issuperset(names) and is_usable(found.position, self._request.calls):
+            return True
+        log.warning(
+            "%s in %s counts parts that are not there, or pages that are not of this request. It is not used; the "
+            "export begins anew",
+            CHECKPOINT,
+            self._store.label,
+        )
+        return False
 
     def _refuse_sibling(self, checkpoint: Checkpoint | None) -> None:
         with self._storing(MANIFEST):
@@ -237,7 +256,7 @@ class _Export:
         with self._storing("a former result"):
             self._store.delete(MANIFEST)
         with self._storing(CHECKPOINT):
-            self._store.write(CHECKPOINT, msgspec.json.encode(mine))
+            self._store.write(CHECKPOINT, write_checkpoint(mine))
         kept = {CHECKPOINT, *(part.name for part in mine.parts)}
         with self._storing("a former result"):
             for name in self._store.names():
@@ -347,7 +366,7 @@ class _Export:
             part = self._write_part(buffer)
             checkpoint = msgspec.structs.replace(checkpoint, parts=[*checkpoint.parts, part])
         with self._storing(CHECKPOINT):
-            self._store.write(CHECKPOINT, msgspec.json.encode(checkpoint))
+            self._store.write(CHECKPOINT, write_checkpoint(checkpoint))
         self._checkpoint = checkpoint
         self._buffer = PartBuffer(self._request.compression)
         self._in_step = True

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackunit.iris.endpoints import Endpoint, find
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.iris.results import Ahead, Open, Position
 from airflow_provider_trackunit.iris.walk import Walk
 
@@ -200,6 +201,20 @@ class Frontier:
                 one.walk.call.endpoint,
                 difference,
             )
+
+
+def is_usable(position: Position, calls: Sequence[Call]) -> bool:
+    """Return whether a stored position is one of these calls, and its cursors still mean something to them."""
+    items = {one.item for one in position.open}
+    known = 0 <= position.next_item <= len(calls) and all(0 <= item < position.next_item for item in items)
+    if not known or len(items) < len(position.open) or not {one.item for one in position.ahead} <= items:
+        return False
+    try:
+        for one in (*position.open, *position.ahead):
+            find(calls[one.item]).paging.apply(calls[one.item], one.cursor)
+    except IrisConfigurationError:
+        return False
+    return True
 
 
 def _key(cursor: Cursor) -> str:

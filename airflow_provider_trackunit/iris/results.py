@@ -118,6 +118,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     :param fingerprint: of the request and the output form; another request never resumes from here
     :param writer: the process that wrote it; one that finds another here has been replaced
+    :param checksum: of everything else, so that a checkpoint that was damaged or edited never decides what is missing
     """
 
     fingerprint: str
@@ -129,16 +130,26 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[Part] = []
     skipped: list[Skipped] = []
     requests: int = 0
+    checksum: str = ""
 
 
 class _Version(msgspec.Struct):
     version: int
 
 
+def write_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """Return a checkpoint as it is stored."""
+    return msgspec.json.encode(msgspec.structs.replace(checkpoint, checksum=_checksum(checkpoint)))
+
+
+def _checksum(checkpoint: Checkpoint) -> str:
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(checkpoint, checksum=""))).hexdigest()
+
+
 def read_checkpoint(data: bytes) -> Checkpoint:
     """Return a stored checkpoint.
 
-    :raises IrisCheckpointError: when it is cut off, or of another version
+    :raises IrisCheckpointError: when it is cut off, damaged, or of another version
     """
     try:
         version = msgspec.json.decode(data, type=_Version).version
@@ -146,7 +157,10 @@ def read_checkpoint(data: bytes) -> Checkpoint:
             raise IrisCheckpointError(
                 f"{CHECKPOINT} is of version {version}; this package writes {_CHECKPOINT_VERSION}"
             )
-        return msgspec.json.decode(data, type=Checkpoint)
+        checkpoint = msgspec.json.decode(data, type=Checkpoint)
+        if checkpoint.checksum != _checksum(checkpoint):
+            raise IrisCheckpointError(f"{CHECKPOINT} cannot be read (its checksum is another)")
+        return msgspec.structs.replace(checkpoint, checksum="")
     except BROKEN_JSON as error:
         raise IrisCheckpointError(f"{CHECKPOINT} cannot be read ({error})") from None
 

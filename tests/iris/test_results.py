@@ -23,6 +23,7 @@ from airflow_provider_trackunit.iris.results import (
     part_name,
     read_checkpoint,
     read_manifest,
+    write_checkpoint,
 )
 
 ORIGIN = "https://iris.trackunit.com"
@@ -59,7 +60,7 @@ def call(path: str = "/api/x", origin: str = ORIGIN, **request: Any) -> Call:
 
 
 def test_a_checkpoint_comes_back_as_it_was() -> None:
-    assert read_checkpoint(msgspec.json.encode(CHECKPOINT)) == CHECKPOINT
+    assert read_checkpoint(write_checkpoint(CHECKPOINT)) == CHECKPOINT
 
 
 def test_a_checkpoint_of_another_version_is_not_half_understood() -> None:

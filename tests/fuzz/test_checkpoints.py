@@ -1,0 +1,221 @@
+"""What lies in the folder of a transfer: a checkpoint or a manifest of any bytes costs nothing but the work again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackunit.iris.calls import make_call
+from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisConfigurationError, IrisError
+from airflow_provider_trackunit.iris.export import ExportRequest, export_pages, progress_in
+from airflow_provider_trackunit.iris.results import (
+    Ahead,
+    Checkpoint,
+    Manifest,
+    Open,
+    Part,
+    Position,
+    Run,
+    Skipped,
+    read_checkpoint,
+    read_manifest,
+    write_checkpoint,
+)
+from airflow_provider_trackunit.iris.wire import Request, Response
+from tests.export.stores import Killed, MemoryStore, MortalStore, result_of
+from tests.fuzz.documents import VALUES, hostile, nearly
+from tests.fuzz.wires import JSON, ORIGIN, with_threads
+
+ENDPOINT = "/api/asset/v1/assets"
+RUN = Run("dag", "task", "run", -1)
+RECORDS = [{"id": number} for number in range(12)]
+
+
+def answer(request: Request) -> Response:
+    """Answer as an honest server with six pages of two records."""
+    query = dict(pair.split("=") for pair in request.url.partition("?")[2].split("&"))
+    page = int(query["page"])
+    body = {"totalPages": 6, "totalElements": 12, "number": page, "content": RECORDS[page * 2 : page * 2 + 2]}
+    return Response(200, JSON, json.dumps(body).encode())
+
+
+def export(store: MemoryStore, items: list[dict[str, Any]] | None = None, **options: Any) -> Any:
+    """Return what an export into a folder comes to."""
+    path = ENDPOINT if items is None else "/api/customer/v1/customers/{customer}/assets"
+    calls = [make_call(ORIGIN, path, path_params=one) for one in ([None] if items is None else items)]
+    request = ExportRequest(
+        **{
+            "endpoint": path,
+            "output_path": "memory://folder",
+            "calls": calls,
+            "items": items,
+            "run": RUN,
+            "part_bytes": 1,
+            "max_concurrency": 1,
+            **options,
+        }
+    )
+    return with_threads(lambda client: export_pages(client, request, store), answer)
+
+
+def unfinished() -> dict[str, bytes]:
+    """Return what an export leaves that is killed in its middle."""
+    files: dict[str, bytes] = {}
+    try:
+        export(MortalStore(files, 7, "after"))
+    except Killed:
+        return files
+    raise AssertionError("the export was not killed")
+
+
+def finished() -> dict[str, bytes]:
+    """Return what an export leaves that comes to its end."""
+    store = MemoryStore()
+    export(store)
+    return store.files
+
+
+UNFINISHED, FINISHED = unfinished(), finished()
+CHECKPOINT = json.loads(UNFINISHED["_checkpoint.json"])
+MANIFEST = json.loads(FINISHED["_manifest.json"])
+
+
+def assert_every_record_once(files: dict[str, bytes]) -> None:
+    _, records = result_of(files)
+    assert sorted(record["id"] for record in records) == list(range(12))
+
+
+@given(checkpoint=hostile(st.just(CHECKPOINT)), manifest=st.one_of(st.none(), hostile(st.just(MANIFEST))))
+def test_whatever_lies_in_the_folder_every_record_comes_out_once(
+    checkpoint: bytes, manifest: bytes | None
+) -> None:
+    store = MemoryStore({**UNFINISHED, "_checkpoint.json": checkpoint})
+    if manifest is not None:
+        store.files["_manifest.json"] = manifest
+    progress_in(store)
+    exchange = export(store)
+    if exchange.error is None:
+        assert_every_record_once(store.files)
+    else:
+        # Another mapped instance of this very task may be at work here.
+        assert isinstance(exchange.error, IrisCheckpointError)
+        assert "output_path of map index" in str(exchange.error)
+
+
+SIZES = st.one_of(st.integers(0, 7), st.integers(-5, 2**64))
+NAMES = st.one_of(
+    st.sampled_from(
+        ["part-00000.jsonl.gz", "part-00001.jsonl.gz", "../part-00000.jsonl.gz", "_manifest.json"]
+    ),
+    st.text(max_size=5),
+)
+CURSORS = st.one_of(
+    st.fixed_dictionaries({"page": SIZES}, optional={"of": SIZES}),
+    st.dictionaries(st.sampled_from(["page", "of", "after", "x"]), VALUES, max_size=3),
+)
+POSITIONS = st.builds(
+    Position,
+    next_item=SIZES,
+    open=st.lists(st.builds(Open, SIZES, CURSORS), max_size=2),
+    ahead=st.lists(st.builds(Ahead, SIZES, CURSORS, st.one_of(st.none(), CURSORS)), max_size=2),
+    announced=st.one_of(st.none(), SIZES),
+)
+GENUINE = read_checkpoint(UNFINISHED["_checkpoint.json"])
+
+
+@given(
+    position=st.one_of(st.just(GENUINE.position), POSITIONS),
+    parts=st.one_of(st.just(GENUINE.parts), st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=2)),
+    lost=st.sets(st.sampled_from(sorted(UNFINISHED))),
+    items=st.sampled_from([None, [{"customer": "a"}], [{"customer": "a"}, {"customer": "b"}]]),
+)
+def test_a_checkpoint_that_was_meant_to_mislead_loses_no_file_and_raises_nothing_else(
+    position: Position, parts: list[Part], lost: set[str], items: list[dict[str, Any]] | None
+) -> None:
+    """Its checksum is right, so somebody wrote it so; what it promises can be wrong, what the manifest names is there."""
+    files = {name: data for name, data in UNFINISHED.items() if name not in lost}
+    genuine = GENUINE if items is None else _begun(items)
+    forged = msgspec.structs.replace(genuine, position=position, parts=parts)
+    store = MemoryStore({**files, "notes.txt": b"not ours", "_checkpoint.json": write_checkpoint(forged)})
+    exchange = export(store, items)
+    assert store.files.pop("notes.txt") == b"not ours"
+    if exchange.error is None:
+        manifest = json.loads(store.files["_manifest.json"])
+        assert [part["name"] for part in manifest["parts"]] == sorted(set(store.files) - {"_manifest.json"})
+        for number, part in enumerate(manifest["parts"]):
+            assert part["name"] == f"part-{number:05d}.jsonl.gz"
+            gzip.decompress(store.files[part["name"]])
+    else:
+        assert isinstance(exchange.error, IrisError)
+
+
+def _begun(items: list[dict[str, Any]]) -> Checkpoint:
+    """Return the first checkpoint of an export of these items."""
+    files: dict[str, bytes] = {}
+    try:
+        export(MortalStore(files, 1, "after"), items)
+    except Killed:
+        return read_checkpoint(files["_checkpoint.json"])
+    raise AssertionError("the export was not killed")
+
+
+@given(data=nearly(st.just(CHECKPOINT)))
+def test_a_checkpoint_is_read_as_it_was_written_or_not_at_all(data: bytes) -> None:
+    try:
+        found = read_checkpoint(data)
+    except IrisCheckpointError:
+        return
+    assert found == GENUINE
+
+
+@given(data=st.one_of(hostile(st.just(MANIFEST)), hostile(st.just(CHECKPOINT))))
+def test_a_manifest_is_read_or_it_is_none(data: bytes) -> None:
+    found = read_manifest(data)
+    assert found is None or isinstance(found, Manifest)
+
+
+RUNS = st.builds(Run, st.text(max_size=5), st.text(max_size=5), st.text(max_size=5), st.integers(-1, 99))
+SKIPPED = st.builds(
+    Skipped,
+    st.dictionaries(st.text(max_size=5), VALUES, max_size=2),
+    st.none() | st.integers(400, 499),
+    st.none() | st.text(max_size=9),
+)
+
+
+@given(
+    checkpoint=st.builds(
+        Checkpoint,
+        fingerprint=st.text(max_size=9),
+        run=RUNS,
+        writer=st.text(max_size=9),
+        started_at=st.text(max_size=9),
+        position=POSITIONS,
+        parts=st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=3),
+        skipped=st.lists(SKIPPED, max_size=3),
+        requests=SIZES,
+    )
+)
+def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint) -> None:
+    assert read_checkpoint(write_checkpoint(checkpoint)) == checkpoint
+
+
+def test_a_checkpoint_whose_parts_are_gone_is_not_used() -> None:
+    store = MemoryStore({"_checkpoint.json": UNFINISHED["_checkpoint.json"]})
+    assert export(store).error is None
+    assert_every_record_once(store.files)
+
+
+def test_a_checkpoint_with_a_cursor_of_another_way_to_page_is_not_used() -> None:
+    """As after an update of the provider that knows more of an endpoint."""
+    position = msgspec.structs.replace(GENUINE.position, open=[Open(0, {"after": "x"})])
+    forged = write_checkpoint(msgspec.structs.replace(GENUINE, position=position))
+    store = MemoryStore({**UNFINISHED, "_checkpoint.json": forged})
+    exchange = export(store)
+    assert not isinstance(exchange.error, IrisConfigurationError)
+    assert_every_record_once(store.files)
