@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 #: A deferral that ends sooner meets a race in Airflow's scheduler and can fail the task (3.0 to 3.3).
 LEAST_DEFERRAL_S: Final = 30.0
 
+#: Nobody waits longer than a day for an answer without being told: such a wait is an error of the try. The longest
+#: documented limit that a pause can mend is half an hour.
+LONGEST_WAIT_S: Final = 86_400.0
+
 # A limit lets a task go on after one wait, or two when others use it as well. More is a task that wants more than
 # the limit ever gives.
 _MOST_DEFERRALS: Final = 10
@@ -87,7 +91,9 @@ def defer_while_limited(
     repeatable = safe or not error.sent or isinstance(error, IrisRateLimitError)
     if not error.transient or not repeatable or wait_s is None:
         return
-    if wait_s <= max_wait_s or wait_s < LEAST_DEFERRAL_S or deferrals.count >= _MOST_DEFERRALS:
+    if wait_s <= max_wait_s or not LEAST_DEFERRAL_S <= wait_s <= LONGEST_WAIT_S:
+        return
+    if deferrals.count >= _MOST_DEFERRALS:
         return
     resume_at = time.time() + wait_s
     if deferrals.deadline_epoch_s is not None and resume_at > deferrals.deadline_epoch_s:

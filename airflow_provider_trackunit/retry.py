@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import RetryDecision, RetryPolicy
+from airflow_provider_trackunit.deferral import LONGEST_WAIT_S
 from airflow_provider_trackunit.iris.errors import IrisError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class IrisRetryPolicy(RetryPolicy):
     """The retry policy that every operator of this provider has unless it is given another.
 
     A permanent error of IRIS fails the task at once. A transient one that carries ``retry_after`` is retried
-    after that time, within the task's ``retries``. Every other exception is left to the task's own settings.
+    after that time, within the task's ``retries``, unless that is more than a day. Every other exception is left to the task's own settings.
     """
 
     def evaluate(
@@ -35,7 +36,7 @@ class IrisRetryPolicy(RetryPolicy):
         reason = str(exception)[:_MAX_REASON_CHARS]
         if not exception.transient:
             return RetryDecision.fail(reason)
-        if exception.retry_after is None:
+        if exception.retry_after is None or exception.retry_after > LONGEST_WAIT_S:
             return RetryDecision.default()
         return RetryDecision.retry(timedelta(seconds=exception.retry_after), reason)
 

@@ -231,6 +231,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         if wait_s <= self.poke_interval:
             return
         if self.reschedule and not self.deferrable:
-            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait_s)
+            # Not beyond its timeout, which Airflow looks at no sooner than the sensor is back.
+            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=min(wait_s, self.timeout))
             raise AirflowRescheduleException(at)  # type: ignore[no-untyped-call] # untyped in Airflow
         self._not_before = time.monotonic() + wait_s

@@ -27,7 +27,12 @@ from airflow_provider_trackunit._compat import (
     mask_secrets_in_loop,
 )
 from airflow_provider_trackunit.iris.calls import without_query
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisNotFoundError
+from airflow_provider_trackunit.iris.errors import (
+    IrisConfigurationError,
+    IrisError,
+    IrisNotFoundError,
+    IrisPaginationError,
+)
 from airflow_provider_trackunit.iris.secrecy import spellings
 
 if TYPE_CHECKING:
@@ -53,6 +58,9 @@ _MOST_MESSAGE_CHARS: Final = 2_000
 
 # Tasks that wait for the same limit must not come back in the same second.
 _RESUME_JITTER_S: Final = 5.0
+
+# What a watcher holds in memory of one poll. A poll that brings more asks for too long a period, or has no end.
+_MOST_RECORDS: Final = 200_000
 
 # A watcher has no task that could fail. It says in the log what a person has to mend, and tries again.
 _AFTER_PERMANENT_ERROR_S: Final = 300.0
@@ -443,6 +451,13 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
     def _now(self) -> dt.datetime:
         return dt.datetime.fromtimestamp(self.timing.clock(), dt.UTC)
 
+    def _refuse_too_many(self, records: int, pages: int) -> None:
+        if records > _MOST_RECORDS or pages > _MOST_RECORDS:
+            raise IrisPaginationError(
+                f"{without_query(self.endpoint)}: one poll brings more than {_MOST_RECORDS} records. Ask for a period, "
+                "with {watermark} in query_params or json"
+            )
+
     async def _sweep(
         self, client: AsyncIrisClient, request: dict[str, Any], patience: Patience
     ) -> tuple[list[Mark], int]:
@@ -457,6 +472,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
             try:
                 async for page in client.pages(self.endpoint, cursor=cursor, **request):
                     marks += read_marks(page, expression)
+                    self._refuse_too_many(len(marks), pages)
                     cursor, pages = page.next, pages + 1
             except IrisError as error:
                 await self.timing.sleep(patience.survive(error) or self.poll_interval_s)
