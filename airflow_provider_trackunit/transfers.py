@@ -56,7 +56,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     :param output_conn_id: the connection of the store; None for the one in the path, or the store's default
         (templated)
     :param compression: ``"gzip"``, or None for plain text
-    :param part_bytes: size of a part in bytes, before compression; a part ends with the page that reaches it
+    :param part_bytes: size of a part in bytes, before compression (64 MiB); a part ends with the page that reaches it
     :param max_concurrency: how many requests may be on their way at once, within the limits of the API
     :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 403 or 404 in the
         manifest and go on. When every item answers 403 the task fails all the same

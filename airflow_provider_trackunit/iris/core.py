@@ -72,7 +72,8 @@ class ClientCore:
     :param max_attempts: how often one request is sent at the most, the first time included
     :param max_wait_s: a wait longer than this, for a limit or a retry, is not slept but raised
     :param budget_s: longest time for everything this client does; None for no end
-    :param clock: monotonic clock, :param chance: jitter from 0 to 1; for tests
+    :param clock: a monotonic clock; for tests
+    :param chance: gives the jitter, from 0 to 1; for tests
     :raises IrisConfigurationError: when an argument is unusable
     """
 

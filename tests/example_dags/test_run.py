@@ -27,6 +27,7 @@ WITHOUT_REQUESTS = {
     "summarise",
     "machines of iris_operating_hours",
     "machines of iris_backfill",
+    "machines of iris_mapped_machines",
     "periods",
     "remember",
     "report",

@@ -1,0 +1,133 @@
+"""Every block of Python in the docs is a DAG, a test or a program, and does what it is there for, on every Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_trackunit._compat import AIRFLOW_VERSION
+from scripts.airflow_home import ROOT
+from tests.docs.texts import TEXTS, Block, blocks
+from tests.example_dags.files import dag_bag
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_trackunit.emulator import IrisEmulator
+    from scripts.airflow_home import AirflowHome
+
+PYTHON = [block for block in blocks("python") if block.is_for_this_airflow]
+DAGS = [block for block in PYTHON if block.is_dag]
+TESTS = [block for block in PYTHON if block.is_test]
+PROGRAMS = [block for block in PYTHON if not block.is_dag and not block.is_test]
+MANIFEST_SAMPLE = json.loads(next(block for block in blocks("json") if block.text == "README.md").code)
+
+
+@pytest.fixture
+def dag_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    for number, block in enumerate(DAGS):
+        text = block.told.replace("file:///tmp/trackunit", f"file://{tmp_path}/output")
+        (folder / f"block_{number}.py").write_text(text)
+    return folder
+
+
+def test_every_class_page_and_the_readme_have_code() -> None:
+    assert {block.text for block in DAGS} >= {"README.md", "docs/limits.md"}
+    assert {block.text for block in TESTS} == {"README.md", "docs/testing.md"}
+    assert {block.text for block in PROGRAMS} == {"docs/reference/client.md"}
+
+
+@pytest.mark.parametrize("block", DAGS, ids=str)
+def test_a_block_with_a_dag_can_be_imported_and_defines_one_with_tasks(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(block.told)
+    bag = dag_bag(tmp_path)
+    assert bag.import_errors == {}
+    (dag,) = bag.dags.values()
+    assert dag.tasks
+
+
+@pytest.mark.parametrize("block", TESTS, ids=str)
+def test_the_tests_that_are_shown_pass(block: Block, tmp_path: Path, migrated_home: AirflowHome) -> None:
+    home = migrated_home.copied(tmp_path / "home", tmp_path / "dags")
+    file = tmp_path / "test_block.py"
+    file.write_text(block.told)
+    result = subprocess.run(  # noqa: S603 - pytest on a page of ours
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
+        cwd=tmp_path,
+        env=home.environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert f"{block.code.count('def test_')} passed" in result.stdout
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
+def test_a_program_that_is_shown_runs_to_its_end(block: Block) -> None:
+    exec(compile(block.told, str(block), "exec"), {"__name__": "__main__"})  # noqa: S102 - a page of ours
+
+
+def test_the_first_dag_and_the_hook_example_run(
+    dag_folder: Path, tmp_path: Path, migrated_home: AirflowHome, iris_emulator: IrisEmulator
+) -> None:
+    home = migrated_home.copied(tmp_path / "home", dag_folder)
+    connection = iris_emulator.connection_json()
+    fleet = home.test_dag("fleet_every_morning", connection, timeout_s=180)
+    assert fleet["count"].result == len(fleet["fleet"].result) == 200
+    iris_emulator.reset()
+    read = home.test_dag("hook_examples", connection, timeout_s=180)
+    assert read["read"].result == {"announced": 250, "read": 250}
+
+
+def test_the_transfer_example_runs(
+    dag_folder: Path, tmp_path: Path, migrated_home: AirflowHome, iris_emulator: IrisEmulator
+) -> None:
+    home = migrated_home.copied(tmp_path / "home", dag_folder)
+    tasks = home.test_dag("transfer_examples", iris_emulator.connection_json(), timeout_s=180)
+    (folder,) = (tmp_path / "output").iterdir()
+    manifest = tasks["assets"].result
+    assert manifest["records"] == manifest["announced"] == 250
+    assert set(MANIFEST_SAMPLE) == set(manifest)
+    assert set(MANIFEST_SAMPLE["parts"][0]) == set(manifest["parts"][0])
+    each = tasks["latest_of_each"].result
+    assert each["records"] + len(each["skipped"]) == len(tasks["serial_numbers"].result)
+    assert json.loads((folder / "latest_of_each" / "_manifest.json").read_bytes()) == each
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="retry policies are new in Airflow 3.3")
+def test_the_task_with_the_retry_policy_runs(
+    dag_folder: Path, tmp_path: Path, migrated_home: AirflowHome, iris_emulator: IrisEmulator
+) -> None:
+    home = migrated_home.copied(tmp_path / "home", dag_folder)
+    tasks = home.test_dag("retry_policy_example", iris_emulator.connection_json(), timeout_s=180)
+    assert tasks["count_machines"].result == 200
+
+
+def test_the_commands_of_the_first_steps_lead_to_a_run(tmp_path: Path, iris_emulator: IrisEmulator) -> None:
+    text = TEXTS["docs/getting-started.md"]
+    steps = re.findall(r"^```sh\n(.*?)^```$", text[text.index("\n## 3.") :], re.MULTILINE | re.DOTALL)
+    script = "set -eu\n" + "\n".join(steps).replace("http://127.0.0.1:8099", iris_emulator.url)
+    places = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # noqa: PTH120
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    result = subprocess.run(  # noqa: S603 - a page of ours
+        ["bash", "-c", script],  # noqa: S607
+        cwd=ROOT,
+        env={**inherited, "HOME": str(tmp_path), "PATH": places},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "airflow" / "dags" / "iris_single_call.py").exists()
+    assert [request["path"] for request in iris_emulator.requests("/assets")] == ["/api/asset/v2/assets"]

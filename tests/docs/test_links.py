@@ -1,0 +1,155 @@
+"""What the docs name exists: files, headings, make targets, modules, classes, tests; and the site shows all of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import posixpath
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import airflow_provider_trackunit
+from scripts.airflow_home import EXAMPLES, ROOT
+from scripts.site_pages import example, section, shown, slug
+from tests.docs.texts import TEXTS, blocks
+
+DOCS = [name for name in TEXTS if name.startswith("docs/")]
+PAGES = {name: shown(TEXTS[name], name.removeprefix("docs/")) for name in DOCS}
+MAKEFILE = (ROOT / "Makefile").read_text()
+TOP = r"\.ci|airflow_provider_trackunit|benchmarks|docs|e2e|example_dags|scripts|soak|tests"
+COMMANDS = "\n".join(block.code for block in blocks("sh"))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", without_code(text), re.MULTILINE)
+    return {slug(heading) for heading in headings} | set(re.findall(r'<a id="(\w+)">', text))
+
+
+def links(text: str) -> list[tuple[str, str]]:
+    """Return path and anchor of every link and picture that stays in the repository."""
+    return re.findall(r"\]\((?!\w+:)([^)#\s]*)#?([^)\s]*)\)", without_code(text))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_link_of_a_file_leads_to_a_file_and_a_heading(name: str) -> None:
+    for path, anchor in links(TEXTS[name]):
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+        assert (ROOT / target).exists(), target
+        if anchor:
+            assert anchor in anchors((ROOT / target).read_text()), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_of_a_page_of_the_site_leads_to_a_page_and_a_heading(name: str) -> None:
+    for path, anchor in links(PAGES[name]):
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+        if target.startswith("docs/images/"):
+            assert (ROOT / target).exists(), target
+            continue
+        assert target in PAGES, f"{target} is not on the site"
+        if anchor:
+            assert anchor in anchors(PAGES[target]), f"{target}#{anchor}"
+
+
+def test_the_navigation_has_every_page_once() -> None:
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    listed: list[str] = []
+
+    def collect(entry: object) -> None:
+        if isinstance(entry, str):
+            listed.append(f"docs/{entry}")
+        elif isinstance(entry, dict):
+            for value in entry.values():
+                collect(value)
+        elif isinstance(entry, list):
+            for value in entry:
+                collect(value)
+
+    collect(navigation)
+    assert sorted(listed) == sorted(DOCS)
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("iris_*.py")), ids=lambda file: file.stem)
+def test_every_example_is_in_the_readme_and_its_text_and_code_are_on_the_site(file: Path) -> None:
+    explanation, code = example(file.read_text())
+    holders = [name for name, page in PAGES.items() if code in page]
+    assert len(holders) == 1
+    assert explanation in PAGES[holders[0]]
+    assert f'<a id="{file.stem}"></a>' in PAGES[holders[0]]
+    assert f"](example_dags/{file.name})" in TEXTS["README.md"]
+
+
+def test_a_section_ends_where_the_next_one_of_its_rank_begins() -> None:
+    text = "# Top\n\n## One\n\nfirst\n\n```sh\n# no heading\n```\n\n### Below\n\nsecond\n\n## Two\n\nthird\n"
+    assert section(text, "one").startswith("first")
+    assert section(text, "one").endswith("second")
+    assert section(text, "two") == "third"
+    with pytest.raises(ValueError, match="#three"):
+        section(text, "three")
+
+
+def test_a_link_to_what_the_site_does_not_show_is_refused() -> None:
+    with pytest.raises(ValueError, match="no page of the site shows LICENSE"):
+        shown("# Page\n\nSee the [license](../LICENSE).\n", "page.md")
+
+
+@pytest.mark.parametrize(
+    "target",
+    sorted(
+        {
+            target
+            for text in TEXTS.values()
+            for target in re.findall(r"(?:^|`)make ([a-z][a-z0-9-]*)", text, re.MULTILINE)
+        }
+    ),
+)
+def test_every_make_command_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_path_that_is_named_exists(name: str) -> None:
+    for path in re.findall(rf"`((?:{TOP})/[\w./-]+)`", TEXTS[name]):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_module_that_is_run_exists() -> None:
+    modules = set(re.findall(r"python[\d.]* -m ([\w.]+)", COMMANDS))
+    assert "airflow_provider_trackunit.emulator" in modules
+    for module in modules - {"venv"}:
+        assert importlib.util.find_spec(module) is not None, module
+
+
+def test_every_file_that_a_command_takes_exists() -> None:
+    files = re.findall(rf"(?<![\w/])((?:{TOP})/[\w./-]+)", COMMANDS)
+    assert "example_dags/iris_single_call.py" in files
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_every_test_that_is_named_exists() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in {name for text in TEXTS.values() for name in re.findall(r"`(test_\w+)`", text)}:
+        assert f"def {name}(" in tests, name
+
+
+def test_every_class_of_ours_that_is_named_exists() -> None:
+    package = Path(airflow_provider_trackunit.__file__).parent
+    code = "\n".join(path.read_text() for path in package.rglob("*.py"))
+    for name in {name for text in TEXTS.values() for name in re.findall(r"`(Iris[A-Z]\w+)", text)}:
+        assert re.search(rf"^class {name}\b", code, re.MULTILINE), name
+
+
+def test_every_object_of_the_reference_exists() -> None:
+    named = [name for text in TEXTS.values() for name in re.findall(r"^::: (\S+)$", text, re.MULTILINE)]
+    assert len(named) > 10
+    for name in named:
+        if importlib.util.find_spec(name) if not name.split(".")[-1][0].isupper() else None:
+            continue
+        module, _, member = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), member), name
