@@ -84,7 +84,10 @@ class Soak:
         key = iris.connection_json("client_credentials")
         home = AirflowHome(self._folder / "home")
         environment = home.environment(
-            iris.connection_json(), **{f"AIRFLOW_CONN_{KEY_CONNECTION.upper()}": key}
+            iris.connection_json(),
+            **{f"AIRFLOW_CONN_{KEY_CONNECTION.upper()}": key},
+            # Else the heap grows by what lies waste in a pool for each of many short threads, and hides a leak.
+            MALLOC_ARENA_MAX="1",
         )
         scheduler = self._scheduler
         for name in self._samples:
@@ -108,7 +111,7 @@ class Soak:
         day.plan()
         faults.order(iris, options.faults, options.factor)
         self._sample()
-        scheduler.at(day.ends_s, partial(_say, "The last hour is over; what is under way comes to its end."))
+        scheduler.at(day.ends_s, partial(_say, "The day is over; what is under way comes to its end."))
         for hour in range(1, int(options.hours)):
             scheduler.at(hour * HOUR_S, partial(self._tell, hour))
         ended = scheduler.run_until(
@@ -167,6 +170,8 @@ def main() -> None:
         "--keep", type=Path, default=None, help="a folder for output and logs, which stay there"
     )
     options = parser.parse_args()
+    if options.hours < 1:
+        parser.error("--hours: at least 1")
     if options.seed is None:
         options.seed = secrets.randbelow(10**6)
     interrupt_once()

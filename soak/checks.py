@@ -32,6 +32,8 @@ _MORE_DESCRIPTORS = 16
 # What a heap may gain by being cut into pieces. Half a MiB an hour would be a leak, and show here after a day's half.
 _MORE_MIB = 8.0
 _EVENT_CALLS = 2
+# Two requests of a minute each, and the longest wait between them.
+_LONGEST_TRY_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def _sensors(evidence: Evidence) -> Iterator[Check]:
         f"all, 0 too early, {SENSORS} at once",
         len(ended) == len(sensors) and not early and waits == SENSORS,
     )
-    late = sorted((run.ended_s or 0) - day.delivered_s[day.batch_of[run.dag_id]] for run in ended)
+    late = sorted((run.ended_s or 0) - day.delivered_s[day.batch_of[run.dag_id]] for run in ended) or [0.0]
     yield Check(
         "found after",
         f"{late[len(late) // 2]:.0f} s in the middle, {late[-1]:.0f} s at the most",
@@ -198,7 +200,7 @@ def _sensors(evidence: Evidence) -> Iterator[Check]:
     tasks = evidence.open_tasks
     yield Check(
         "tasks left on the loop",
-        "not told" if tasks is None else f"{len(tasks)} {' '.join(tasks)}",
+        "not told" if tasks is None else f"{len(tasks)} {' '.join(tasks)}"[:60],
         "0",
         tasks == [],
     )
@@ -222,20 +224,16 @@ def _limits(evidence: Evidence) -> Iterator[Check]:
 
 
 def _foreseeable(refused: dict[str, Any], log: Log) -> bool:
-    """Return whether the process that was refused had used up the limit itself, with calls it knows of.
+    """Return whether the process that was refused had used up the limit itself, with calls that it knows of.
 
-    What another try of the task asked half an hour ago is known to IRIS alone. Of all limits of the day that is
-    only possible with the two calls in half an hour of the events: a try is a process, and a process has a token.
+    What the run before asked half an hour ago is known to IRIS alone, and only the two calls in half an hour of the
+    events leave room for that. The watcher is one process all day long; a task is a new one with every try.
     """
     if "asset-event" not in refused["path"]:
         return True
-    own = [
-        one
-        for one in log.requests
-        if one["path"] == refused["path"]
-        and one["token"] == refused["token"]
-        and refused["at"] - HALF_S < one["at"] < refused["at"]
-    ]
+    agent = refused["headers"]["user-agent"]
+    known_s = HALF_S if agent == "soak watcher" else _LONGEST_TRY_S
+    own = [one for one in log.by_agent[agent] if refused["at"] - known_s < one["at"] < refused["at"]]
     return len(own) >= _EVENT_CALLS
 
 

@@ -112,7 +112,7 @@ class Tokens:
     @classmethod
     def of(cls, requests: list[dict[str, Any]]) -> Tokens:
         """Return those of some requests, which one client sent."""
-        times = [one["at"] for one in requests]
+        times = [one["at"] for one in requests] or [0.0]
         revoked = [one for one in requests if one.get("fault") == "revoke"]
         return cls(
             len({one["token"] for one in requests if one["token"]}), max(times) - min(times), len(revoked)
