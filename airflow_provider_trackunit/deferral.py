@@ -33,6 +33,9 @@ _MOST_DEFERRALS: Final = 10
 # How long after its moment a trigger that never reported is given up by Airflow.
 _BACKSTOP_S: Final = 600.0
 
+#: About three thousand years, and far from where intervals of Python end.
+ENDLESS_S: Final = 1e11
+
 # Airflow 2.11 ends a deferred task at its execution_timeout. Ours comes first, and says why.
 _AHEAD_OF_AIRFLOW_S: Final = 5.0
 
@@ -48,7 +51,7 @@ class Deferrals:
 
     deadline_epoch_s: float | None = None
     count: int = 0
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, operator: BaseOperator) -> Deferrals:
@@ -61,7 +64,12 @@ class Deferrals:
 
         :raises ValueError: when the event is none of ours
         """
-        return cls(**validated(event, "done")["state"])
+        import msgspec
+
+        try:
+            return msgspec.convert(validated(event, "done")["state"], cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"The task was resumed with a state it does not know: {error}") from None
 
 
 def execution_deadline(operator: BaseOperator) -> float | None:
@@ -123,7 +131,7 @@ def defer_until(
 
 def backstop(until_epoch_s: float) -> timedelta:
     """Return after what time Airflow gives up a trigger that should have reported at a moment."""
-    return timedelta(seconds=max(0.0, until_epoch_s - time.time()) + _BACKSTOP_S)
+    return timedelta(seconds=min(max(0.0, until_epoch_s - time.time()), ENDLESS_S) + _BACKSTOP_S)
 
 
 def validated(event: Any, *statuses: str) -> Mapping[str, Any]:
@@ -148,5 +156,22 @@ def error_of(event: Mapping[str, Any]) -> IrisError:
     if not (isinstance(kind, type) and issubclass(kind, IrisError)):
         kind = IrisError
     error = kind(str(event.get("message") or "The trigger failed without saying why"))
-    error.retry_after = event.get("retry_after")
+    error.retry_after = _seconds(event.get("retry_after"))
     return error
+
+
+def deadline_of(state: Mapping[str, Any]) -> float:
+    """Return the deadline that a sensor gave its trigger.
+
+    :raises ValueError: when there is none in the state, so that the sensor never gave it
+    """
+    deadline = _seconds(state.get("deadline_epoch_s"))
+    if deadline is None:
+        raise ValueError("The task was resumed with a state it does not know: without a deadline")
+    return deadline
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a time that can be counted with, None for anything else."""
+    countable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= ENDLESS_S
+    return float(value) if countable else None

@@ -21,8 +21,10 @@ from airflow_provider_trackunit._compat import (
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import (
+    ENDLESS_S,
     LEAST_DEFERRAL_S,
     backstop,
+    deadline_of,
     error_of,
     execution_deadline,
     validated,
@@ -113,7 +115,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         limit = execution_deadline(self)
-        ends_at = time.time() + self.timeout
+        ends_at = min(time.time() + self.timeout, ENDLESS_S)
         by_task = limit is not None and limit < ends_at
         return self._look_and_defer(
             context, {"deadline_epoch_s": limit if by_task else ends_at, "by_task": by_task}
@@ -156,7 +158,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             result = self.poke(context)
         if result.is_done:
             return result.xcom_value
-        left_s = state["deadline_epoch_s"] - time.time()
+        left_s = deadline_of(state) - time.time()
         if left_s >= LEAST_DEFERRAL_S:
             return self._defer(state)
         time.sleep(max(0.0, min(self.poke_interval, left_s)))
@@ -172,14 +174,12 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             condition=self.condition,
             trackunit_conn_id=self.trackunit_conn_id,
             poll_interval_s=self.poke_interval,
-            deadline_epoch_s=state["deadline_epoch_s"],
+            deadline_epoch_s=deadline_of(state),
             not_before_epoch_s=time.time() + max(0.0, self._not_before - time.monotonic()),
             state=state,
         )
         self.log.info("Waiting in the triggerer, every %.0f s", trigger.poll_interval_s)
-        self.defer(
-            trigger=trigger, method_name="execute_complete", timeout=backstop(state["deadline_epoch_s"])
-        )
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop(deadline_of(state)))
 
     @contextmanager
     def _failing_as_in_other_modes(self) -> Iterator[None]:

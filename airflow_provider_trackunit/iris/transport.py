@@ -117,8 +117,13 @@ class Body:
 
 def readable(ca_bundle: str) -> str:
     """Return the path of the CA bundle, which has to exist on this machine."""
-    if not Path(ca_bundle).is_file():
+    try:
+        found = Path(ca_bundle).is_file()
+    except OSError:  # a name longer than any file can have
+        found = False
+    if not found:
+        shown = "".join(char if char.isprintable() else "?" for char in ca_bundle[:200])
         raise IrisConfigurationError(
-            f"CA bundle (extra 'ca_bundle'): there is no file {ca_bundle} on this machine"
+            f"CA bundle (extra 'ca_bundle'): there is no file {shown} on this machine"
         )
     return ca_bundle

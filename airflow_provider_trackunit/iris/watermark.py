@@ -63,14 +63,15 @@ def read_marks(page: Page, expression: Condition) -> list[Mark]:
 
 def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen | None]:
     """Return how many records are new, and how far the watcher has come with them."""
-    new = {mark.digest: mark for mark in marks if seen is None or seen.is_new(mark)}
+    new = [mark for mark in marks if seen is None or seen.is_new(mark)]
     if not new:
         return 0, seen
-    value = max((mark.value for mark in new.values()), key=_order)
-    at_it = [mark.digest for mark in new.values() if _order(mark.value) == _order(value)]
+    # One record can be there twice, with a newer value as well: it changed while it was read.
+    value = max((mark.value for mark in new), key=_order)
+    at_it = list(dict.fromkeys(mark.digest for mark in new if _order(mark.value) == _order(value)))
     if seen is not None and _order(value) == _order(seen.value):
         at_it = [*seen.at_it, *at_it]
-    return len(new), Seen(value, tuple(at_it[-_MOST_AT_IT:]))
+    return len({mark.digest for mark in new}), Seen(value, tuple(at_it[-_MOST_AT_IT:]))
 
 
 def read_seen(stored: Any) -> Seen | None:
