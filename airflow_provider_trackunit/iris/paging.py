@@ -36,6 +36,9 @@ _GROWTH_SLACK_PAGES: Final = 10
 # No count or page number has more; Python refuses to read a number of some thousand digits.
 _MAX_DIGITS: Final = 18
 
+# A billion pages at the fastest documented rate take half a year.
+_MAX_PAGES_DIGITS: Final = 9
+
 # The name of a member as APIs write them; anything else in its place is not repeated in a message.
 _MEMBER_NAME: Final = re.compile(r"[A-Za-z_]{1,40}")
 
@@ -209,6 +212,15 @@ def refuse_growth(call: Call, announced_first: int | None, page: int) -> None:
         )
 
 
+def refuse_absurd(call: Call, members: Mapping[str, msgspec.Raw], key: str) -> None:
+    """Stop a walk that announces a number of pages that no collection has; reading them would not end."""
+    text = bytes(members.get(key, msgspec.Raw(b""))).strip()
+    if text.isdigit() and len(text) > _MAX_PAGES_DIGITS:
+        raise IrisPaginationError(
+            f"{call.endpoint}: {key} is a number of {len(text)} digits; no collection has so many pages"
+        )
+
+
 def numbered_ahead(page: Page, key: str, at_most: int) -> list[Cursor]:
     """Return the cursors that follow a numbered page, by the count of pages that it announced."""
     if page.next is None or page.pages is None or page.number is None:
@@ -260,6 +272,7 @@ class PageNumber:
         )
         if number is not None and number != asked:
             raise IrisPaginationError(f"{call.endpoint}: asked for page {asked} and got page {number}")
+        refuse_absurd(call, members, "totalPages")
         counted = number is not None or pages is not None
         more = bool(records) and counted and (pages is None or asked + 1 < pages)
         first = cursor.get("of", pages)

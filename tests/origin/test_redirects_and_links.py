@@ -143,7 +143,7 @@ def test_loopback_of_ipv6_is_loopback(ask: Ask) -> None:
         address_family = socket.AF_INET6
 
         def server_bind(self) -> None:
-            self.server_address = ("::1", 0)  # type: ignore[assignment] # an address of IPv6
+            self.server_address = ("::1", 0)
             super().server_bind()
 
     try:
@@ -158,7 +158,7 @@ def test_loopback_of_ipv6_is_loopback(ask: Ask) -> None:
 def test_an_error_leaves_no_trace_of_the_library_that_held_the_headers(ask: Ask) -> None:
     with ScriptedServer(token_answer(), b"") as server, pytest.raises(IrisError) as caught:
         ask(server.url, query_params={"sig": "QUERY"})
-    chain = [caught.value]
+    chain: list[BaseException] = [caught.value]
     while following := (chain[-1].__cause__ or chain[-1].__context__):
         chain.append(following)
     assert chain == [caught.value]
