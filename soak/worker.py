@@ -104,8 +104,9 @@ def _allow_operators() -> None:
     from airflow_provider_trackunit._compat import BaseOperator
 
     safeguard = getattr(sys.modules[BaseOperator.__module__], "ExecutorSafeguard", None)
-    if safeguard is not None:
-        safeguard._sentinel.callers = {}
+    callers = getattr(safeguard, "_sentinel", None)
+    if callers is not None:
+        callers.callers = {}
 
 
 def _refuse_broken(attempt: Future[None]) -> None:
