@@ -1,6 +1,7 @@
 """An answer is what was asked for, or the one error that says what it is instead."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -67,6 +68,14 @@ def test_json_passes(given: Response) -> None:
     check(request(), given)
 
 
+ADVICE = {
+    IrisUnexpectedResponseError: "stays with IRIS: check the Base URL of the connection",
+    IrisAuthenticationError: "Check the connection",
+    IrisRateLimitError: "A limit of the API is used up",
+    IrisServerError: ". IRIS failed; try again later.",
+}
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -104,7 +113,9 @@ def test_every_status_has_its_error_whatever_the_body(
     error = refused(request("/api/x", query_params={"q": "HIDDEN"}), answer(status, body))
     assert type(error) is kind
     assert error.status == status
-    assert str(error).startswith(f"GET /api/x: HTTP {status}")
+    # What to do follows at once where the server said nothing about it.
+    assert re.match(rf"GET /api/x: HTTP {status}(, a redirect)?\. [A-Z]", str(error))
+    assert ADVICE.get(kind, "") in str(error)
     assert "HIDDEN" not in str(error)
     assert (error.code, error.message, error.violations) == (None, None, ())
 
@@ -131,6 +142,20 @@ def test_the_vendors_code_message_and_violations_are_kept_and_shown() -> None:
     )
     assert "constraint_violation (Constraint violation)" in str(error)
     assert "name: value '' was rejected: must not be empty; size: too large" in str(error)
+
+
+def test_a_refusal_without_a_name_of_its_own_says_that_it_is_one() -> None:
+    assert str(refused(request(), answer(409))) == "GET /api/x: HTTP 409. IRIS rejected the request."
+
+
+def test_a_code_without_a_message_is_shown_alone() -> None:
+    shown = str(refused(request(), answer(409, {"code": "conflict"})))
+    assert shown == "GET /api/x: HTTP 409 conflict. IRIS rejected the request."
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_an_answer_without_a_content_type_is_judged_by_its_status(status: int) -> None:
+    assert refused(request(), answer(status, b"", {})).status == status
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -40,6 +40,23 @@ def test_a_malformed_condition_is_refused_at_once_on_one_line(expression: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("expression", [None, 7, ["a"], b"a", "a" * 10_001])
+def test_what_is_no_text_or_one_without_an_end_is_refused(expression: Any) -> None:
+    with pytest.raises(IrisConfigurationError, match="condition: give text, of 10000 characters at the most"):
+        Condition(expression)
+
+
+def test_a_long_condition_is_one() -> None:
+    assert Condition("a" * 10_000).value({"a" * 10_000: 1}) == 1
+
+
+def test_what_no_log_can_hold_is_a_question_mark_in_the_error() -> None:
+    with pytest.raises(IrisConfigurationError) as caught:
+        Condition("a \u202e\x00 b")
+    assert str(caught.value).isprintable()
+    assert "?" in str(caught.value)
+
+
 def test_a_malformed_condition_is_told_where_it_goes_wrong() -> None:
     with pytest.raises(IrisConfigurationError, match=r"column 2, token \"\.\" .* expression: \"a\.\.b\" \^$"):
         Condition("a..b")

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
-from airflow_provider_trackunit.iris.frontier import Errand, Frontier
-from airflow_provider_trackunit.iris.results import Position
+from airflow_provider_trackunit.iris.frontier import Errand, Frontier, is_usable
+from airflow_provider_trackunit.iris.results import Ahead, Open, Position
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -277,6 +277,45 @@ def test_behind_pages_that_an_earlier_try_wrote_pages_are_asked_for_ahead_again(
     (one,) = resumed.errands(3)
     resumed.arrived(one, answer(one, 9))
     assert pages_of(resumed.errands(3)) == [(0, 3), (0, 4)]
+
+
+def position(next_item: int, *opened: int, ahead: tuple[int, ...] = (), **cursor: Any) -> Position:
+    return Position(
+        next_item=next_item,
+        open=[Open(item, {"page": 1} | cursor) for item in opened],
+        ahead=[Ahead(item, {"page": 2} | cursor, None) for item in ahead],
+    )
+
+
+@pytest.mark.parametrize(
+    "of_two",
+    [
+        pytest.param(position(0), id="nothing began"),
+        pytest.param(position(2), id="all is done"),
+        pytest.param(position(2, 0, 1), id="both are open"),
+        pytest.param(position(1, 0, ahead=(0, 0)), id="pages ahead of an open item"),
+    ],
+)
+def test_a_position_of_these_calls_is_usable(of_two: Position) -> None:
+    assert is_usable(of_two, calls(2))
+
+
+@pytest.mark.parametrize(
+    "of_two",
+    [
+        pytest.param(position(3), id="more items than there are"),
+        pytest.param(position(-1), id="fewer than none"),
+        pytest.param(position(1, 1), id="an open item that did not begin"),
+        pytest.param(position(1, -1), id="an item before the first"),
+        pytest.param(position(2, 0, 0), id="an item that is open twice"),
+        pytest.param(position(2, 0, ahead=(1,)), id="a page ahead of an item that is done"),
+        pytest.param(position(2, 0, page="1"), id="a cursor that is none"),
+        pytest.param(position(2, 0, ahead=(0,), of="3"), id="a count that is none"),
+        pytest.param(Position(next_item=1, open=[Open(0, {"after": "b"})]), id="a cursor of another style"),
+    ],
+)
+def test_a_position_that_does_not_fit_these_calls_is_not(of_two: Position) -> None:
+    assert not is_usable(of_two, calls(2))
 
 
 def test_what_came_of_a_walk_that_was_taken_up_is_not_compared_with_the_whole(

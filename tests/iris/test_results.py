@@ -63,6 +63,16 @@ def test_a_checkpoint_comes_back_as_it_was() -> None:
     assert read_checkpoint(write_checkpoint(CHECKPOINT)) == CHECKPOINT
 
 
+def test_a_checkpoint_that_was_edited_or_damaged_is_not_used() -> None:
+    stored = write_checkpoint(CHECKPOINT)
+    edited = stored.replace(b'"requests":7', b'"requests":8')
+    assert edited != stored
+    with pytest.raises(
+        IrisCheckpointError, match=r"_checkpoint\.json cannot be read \(its checksum is another\)"
+    ):
+        read_checkpoint(edited)
+
+
 def test_a_checkpoint_of_another_version_is_not_half_understood() -> None:
     stored = {**msgspec.to_builtins(CHECKPOINT), "version": 2}
     with pytest.raises(IrisCheckpointError, match=r"_checkpoint\.json is of version 2.*writes 1"):

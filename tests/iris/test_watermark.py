@@ -113,6 +113,19 @@ def test_a_newer_value_is_beyond_an_older_one_and_not_the_other_way(older: Value
     assert not Seen(newer).is_new(Mark(older, "x"))
 
 
+def test_the_newest_is_the_latest_moment_and_not_the_last_in_the_alphabet() -> None:
+    marks = marks_of(event("a", "2026-01-14T10:00:00+01:00"), event("b", "2026-01-14T09:30:00Z"))
+    _, seen = advance(None, marks)
+    assert seen is not None
+    assert seen.value == "2026-01-14T09:30:00Z"
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(far_from_utc: None) -> None:
+    assert Seen("2026-01-14T09:12:44").is_new(Mark("2026-01-14T09:12:45Z", "x"))
+    assert not Seen("2026-01-14T09:12:45Z").is_new(Mark("2026-01-14T09:12:44", "x"))
+    assert fill_window("{watermark}", "2026-01-14T09:12:44", NOW) == "2026-01-14T09:12:43Z"
+
+
 def test_one_moment_written_in_two_ways_is_one_watermark() -> None:
     _, seen = advance(None, marks_of(event("a", "2026-01-14T10:00:00+01:00")))
     assert advance(seen, marks_of(event("a", "2026-01-14T09:00:00Z"))) == (0, seen)
