@@ -233,7 +233,8 @@ class AsyncIrisClient(ClientCore):
                 **proxy,
             ) as answer:
                 trouble_of = _trouble_in_body
-                body = Body(request, answer.status, ends_at, self._clock)
+                coding = answer.headers.get("Content-Encoding", "")
+                body = Body(request, answer.status, coding, ends_at, self._clock)
                 async for chunk in answer.content.iter_any():
                     body.take(chunk)
                 return Response(
@@ -289,6 +290,7 @@ def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
         skip_auto_headers=_ADDED_BY_AIOHTTP,
         # With it aiohttp reads ~/.netrc for every request, and refuses those that have an Authorization header.
         trust_env=False,
+        auto_decompress=False,
     )
     # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
     # be our decision, and there is no public switch.

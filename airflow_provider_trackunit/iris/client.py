@@ -195,7 +195,8 @@ class IrisClient(ClientCore):
                 ) as answer,
             ):
                 trouble_of = _trouble_in_body
-                body = Body(request, answer.status_code, ends_at, self._clock)
+                coding = answer.headers.get("Content-Encoding", "")
+                body = Body(request, answer.status_code, coding, ends_at, self._clock)
                 for chunk in _chunks(answer):
                     body.take(chunk)
                 if _is_short(request, answer):
@@ -213,12 +214,12 @@ class IrisClient(ClientCore):
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, not in full chunks, so that the clock is looked at while a server drips."""
+    """Yield the body as it arrives, packed or not, and not in full chunks, so that the clock is looked at while a server drips."""
     read1 = getattr(answer.raw, "read1", None)
     if read1 is None:  # urllib3 before 2.1
-        yield from answer.iter_content(_CHUNK_BYTES)
+        yield from answer.raw.stream(_CHUNK_BYTES, decode_content=False)
         return
-    while chunk := read1(_CHUNK_BYTES, decode_content=True):
+    while chunk := read1(_CHUNK_BYTES, decode_content=False):
         yield chunk
 
 

@@ -6,9 +6,10 @@ to tell a person, is decided here once.
 
 from __future__ import annotations
 
+import zlib
 from enum import Enum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
@@ -18,7 +19,7 @@ from airflow_provider_trackunit.iris.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_trackunit.iris.wire import Request
 
@@ -28,6 +29,10 @@ CONNECT_TIMEOUT_S: Final = 10.0
 #: More connections than any sensible max_concurrency, so that no thread throws its connection away; for an event
 #: loop the most that are open at once.
 MAX_CONNECTIONS: Final = 64
+
+
+_GZIP_CONTAINER: Final = 31  # zlib's window bits for gzip
+_PIECE_BYTES: Final = 256 * 1024
 
 
 class Trouble(Enum):
@@ -80,39 +85,85 @@ def failure(request: Request, trouble: Trouble) -> IrisError:
 
 
 class Body:
-    """The body of one answer while it arrives.
+    """The body of one answer while it arrives, decompressed here and not by the HTTP libraries.
 
+    Some of their releases unpack whatever a server says is packed, as often as it says so, and all at once: a
+    kilobyte can become all of the memory.
+
+    :param coding: the ``Content-Encoding`` of the answer
     :param ends_at: when it has to be complete, by ``clock``
+    :raises IrisUnexpectedResponseError: when the answer is packed in a way that nobody asked for
     """
 
-    def __init__(self, request: Request, status: int, ends_at: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, request: Request, status: int, coding: str, ends_at: float, clock: Callable[[], float]
+    ) -> None:
         self._request = request
         self._status = status
         self._ends_at = ends_at
         self._clock = clock
         self._chunks: list[bytes] = []
         self._size = 0
+        coding = coding.strip().lower()
+        if coding not in {"", "identity", "gzip", "x-gzip"}:
+            raise IrisUnexpectedResponseError(
+                f"{request.label}: the answer is compressed in a way that was not asked for. A proxy on the way may "
+                "be changing answers",
+                status=status,
+            )
+        self._gzip = _new_gunzip() if "gzip" in coding else None
+        self._begun = False
 
     def take(self, chunk: bytes) -> None:
         """Keep what arrived.
 
         :raises IrisUnexpectedResponseError: when it is more than any page
-        :raises IrisNoAnswerError: when a dripping server has used up the time
+        :raises IrisNoAnswerError: when a dripping server has used up the time, or what came cannot be unpacked
         """
-        self._chunks.append(chunk)
-        self._size += len(chunk)
+        for piece in (chunk,) if self._gzip is None else self._unpacked(chunk):
+            self._keep(piece)
+        if self._clock() > self._ends_at:
+            raise failure(self._request, Trouble.SLOW_BODY)
+
+    def whole(self) -> bytes:
+        """Return all of it.
+
+        :raises IrisNoAnswerError: when it was packed and its end is missing
+        """
+        if self._begun and self._gzip is not None and not self._gzip.eof:
+            raise failure(self._request, Trouble.CUT_BODY)
+        return b"".join(self._chunks)
+
+    def _keep(self, piece: bytes) -> None:
+        self._chunks.append(piece)
+        self._size += len(piece)
         if self._size > self._request.max_body_bytes:
             raise IrisUnexpectedResponseError(
                 f"{self._request.label}: the answer is larger than {self._request.max_body_bytes // 2**20} MiB; it was "
                 "not read further. If it is a page, ask for smaller ones",
                 status=self._status,
             )
-        if self._clock() > self._ends_at:
-            raise failure(self._request, Trouble.SLOW_BODY)
 
-    def whole(self) -> bytes:
-        """Return all of it."""
-        return b"".join(self._chunks)
+    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what a chunk holds, in pieces that are not large however well it was packed."""
+        full = False
+        while chunk or full:
+            if self._gzip is None or self._gzip.eof:
+                self._gzip = _new_gunzip()  # one file after the other is one file
+            self._begun = True
+            try:
+                piece = self._gzip.decompress(chunk, _PIECE_BYTES)
+            except zlib.error:
+                piece = None
+            if piece is None:
+                raise failure(self._request, Trouble.CUT_BODY)
+            yield piece
+            chunk = self._gzip.unused_data if self._gzip.eof else self._gzip.unconsumed_tail
+            full = len(piece) == _PIECE_BYTES and not self._gzip.eof  # there may be more inside
+
+
+def _new_gunzip() -> Any:
+    return zlib.decompressobj(_GZIP_CONTAINER)
 
 
 def readable(ca_bundle: str) -> str:
