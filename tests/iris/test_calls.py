@@ -261,6 +261,23 @@ def test_a_query_value_that_has_no_text_is_refused_by_its_name(value: Any) -> No
         make_call(ORIGIN, "/x", query_params={"q": value})
 
 
+def test_a_datetime_is_sent_in_utc_wherever_the_machine_is(far_from_utc: None) -> None:
+    call = make_call(ORIGIN, "/x", query_params={"q": dt.datetime(2026, 1, 1, 2, tzinfo=BERLIN)})
+    assert call.query == (("q", "2026-01-01T00:00:00Z"),)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        dt.datetime(1, 1, 1, tzinfo=BERLIN),
+        dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=2))),
+    ],
+)
+def test_a_moment_that_utc_has_no_date_for_is_refused(moment: dt.datetime) -> None:
+    with pytest.raises(IrisConfigurationError, match=r"^query_params\['q'\]: .*calendar"):
+        make_call(ORIGIN, "/x", query_params={"q": moment})
+
+
 def test_a_query_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(IrisConfigurationError, match=r"^query_params"):
         make_call(ORIGIN, "/x", query_params=[("a", 1)])  # type: ignore[arg-type]

@@ -454,6 +454,16 @@ def test_a_limit_of_a_second_is_held_for_everybody_after_a_429(
     assert sum(clock.slept) == pytest.approx(120.0)
 
 
+def test_a_refusal_that_names_its_end_is_told_and_heeded_for_that_url(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    iris_emulator.fault(path="/locations", kind="rate_limit", retry_after="200")
+    with pytest.raises(IrisRateLimitError, match=r"used up\. Try again in 200 s$"):
+        client.run(LOCATIONS)
+    client.run(LOCATIONS)
+    assert clock.slept == [pytest.approx(120.0)]
+
+
 def test_the_budget_of_graphql_says_when_it_is_filled_again(
     client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:
