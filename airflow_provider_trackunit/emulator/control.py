@@ -4,6 +4,7 @@ It is no part of the vendor's API and asks for no token: the emulator listens on
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -51,6 +52,11 @@ def _settings_now(world: World, _body: dict[str, Any]) -> dict[str, Any]:
 def _credentials(world: World, _body: dict[str, Any]) -> dict[str, Any]:
     credentials: dict[str, Any] = msgspec.to_builtins(world.credentials)
     return credentials | {"api_key_scopes": world.settings.api_key_scopes}
+
+
+def _use_credentials(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.credentials = replace(world.credentials, **body)
+    return _credentials(world, {})
 
 
 def _reset(world: World, _body: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +117,7 @@ QUESTIONS: dict[str, Command] = {
 }
 COMMANDS: dict[str, Command] = {
     "reset": _reset,
+    "credentials": _use_credentials,
     "clock": _clock,
     "faults": _faults,
     "settings": _settings,

@@ -48,8 +48,7 @@ class IrisEmulator:
         self.auth_url = f"{url}/token"
         self.auth_url_v2 = f"{url}/token/v2"
         self._running = running
-        for name, value in self._get("credentials").items():
-            setattr(self, name, value)
+        self._note(self._get("credentials"))
 
     @classmethod
     def start(
@@ -85,6 +84,10 @@ class IrisEmulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def use_credentials(self, **credentials: str) -> None:
+        """Let the account have other credentials from now on, such as a secret with unusual characters."""
+        self._note(self._post("credentials", credentials))
 
     def reset(self) -> None:
         """Go back to the start: fleet, switches, tokens, limits, faults, clock and request log."""
@@ -167,6 +170,10 @@ class IrisEmulator:
         who = f"{login}:{password}@" if login or password else ""
         host = quote(fields.get("host", ""), safe="")
         return f"trackunit://{who}{host}/?{urlencode(fields['extra'])}"
+
+    def _note(self, credentials: dict[str, str]) -> None:
+        for name, value in credentials.items():
+            setattr(self, name, value)
 
     def _connection(self, grant: str) -> dict[str, Any]:
         if grant == "password":

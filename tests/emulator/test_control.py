@@ -211,3 +211,15 @@ def test_everything_can_be_compressed(api: Api) -> None:
     response = api.ask(ASSETS, headers={"Accept-Encoding": "gzip"})
     assert response.headers["content-encoding"] == "gzip"
     assert response.json()["totalElements"] == 250
+
+
+def test_the_account_can_have_other_credentials(api: Api) -> None:
+    before = {"client_secret": api.iris.client_secret}
+    try:
+        api.iris.use_credentials(client_secret='a+/="&%')
+        assert api.iris.client_secret == 'a+/="&%'
+        assert api.password_grant().status_code == 200
+        with pytest.raises(ValueError, match="nickname"):
+            api.iris.use_credentials(nickname="x")
+    finally:
+        api.iris.use_credentials(**before)
