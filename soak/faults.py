@@ -1,7 +1,7 @@
 """What goes wrong on the way: every kind that the emulator knows, as far as a retry can mend it.
 
-Left out are ``html``, ``garbage``, ``redirect`` and ``huge_length``: they end a task at once by contract (a wrong path, a
-proxy that changes answers), or promise a terabyte, and have tests of their own.
+Left out are ``html``, ``garbage`` and ``redirect``: they end a task at once by contract (a wrong path, a proxy that changes
+answers), and have tests of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _KINDS: tuple[tuple[float, dict[str, Any]], ...] = (
     (2.0, {"kind": "reset_before"}),
     (2.0, {"kind": "reset_after"}),
     (2.0, {"kind": "truncated"}),
+    (0.5, {"kind": "huge_length"}),
     # Small answers come late, a page of 1,000 does not come in time.
     (1.0, {"kind": "slow", "chunk_bytes": 256}),
     (1.0, {"kind": "delay", "delay_s": 15}),
