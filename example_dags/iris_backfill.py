@@ -33,7 +33,7 @@ try:
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
     from airflow.io.path import ObjectStoragePath  # type: ignore[import-not-found, no-redef]
-    from airflow.models.param import Param  # type: ignore[no-redef]
+    from airflow.models.param import Param  # type: ignore[import-not-found, no-redef]
 
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 

@@ -47,8 +47,9 @@ WITH_OUTPUT = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of a DAG left behind: its tasks, its files, and what the emulator was asked."""
+    """What a run of a DAG left behind: its Airflow, its tasks, its files, and what the emulator was asked."""
 
+    home: AirflowHome
     tasks: dict[str, TaskRun]
     output: Path
     stats: dict[str, Any]
@@ -84,4 +85,4 @@ def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
     params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris:
         tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params)
-        return Outcome(tasks, output, iris.stats(), iris.requests())
+        return Outcome(home, tasks, output, iris.stats(), iris.requests())

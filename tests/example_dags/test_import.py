@@ -118,7 +118,7 @@ def test_hours_are_asked_for_the_last_full_day_and_the_pin_is_left_for_later(
 
 def output_path(task: Any) -> str | None:
     """Return where a task writes; the instances of a mapped one write into folders below."""
-    if task.is_mapped:
+    if hasattr(task, "partial_kwargs"):
         path: str = task.partial_kwargs["output_path"]
         return path.removesuffix("/{{ ti.map_index }}")
     return getattr(task, "output_path", None)
@@ -126,7 +126,7 @@ def output_path(task: Any) -> str | None:
 
 def test_the_pool_of_the_mapped_example_stands_beside_it(bag: Any) -> None:
     tasks = bag.dags["iris_mapped_machines"].tasks
-    pools = {(task.partial_kwargs if task.is_mapped else vars(task)).get("pool") for task in tasks}
+    pools = {getattr(task, "partial_kwargs", vars(task)).get("pool") for task in tasks}
     assert pools - {"default_pool"} == set(json.loads((EXAMPLES / "pools.json").read_text()))
 
 

@@ -19,6 +19,7 @@ from tests.example_dags.files import DAG_IDS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_provider_trackunit.emulator import IrisEmulator
     from tests.example_dags.conftest import Runs
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
@@ -149,8 +150,7 @@ def test_a_back_fill_asks_for_every_machine_once_in_every_period(example_runs: R
     asked = run.asked("/CumulativeOperatingHours/")
     assert len({request["path"] for request in asked}) == len(asked) == 3 * len(pins) > 300
     periods = {tuple(request["path"].split("/")[-3:-1]) for request in asked}
-    end = "2026-01-15" if AIRFLOW_VERSION >= (3, 0) else "2026-01-14"
-    days = [date.fromisoformat(end) - timedelta(days=back) for back in (0, 14, 28, 35)]
+    days = [date(2026, 1, 15) - timedelta(days=back) for back in (0, 14, 28, 35)]
     assert periods == {
         (f"{start}T00:00:00Z", f"{stop}T00:00:00Z") for stop, start in itertools.pairwise(days)
     }
@@ -179,3 +179,48 @@ def test_the_stays_are_those_of_the_last_week(example_runs: Runs) -> None:
         "still_there": sum(stay["leftAt"] is None for stay in stays),
     }
     assert len(stays) > 300
+
+
+def test_each_mapped_instance_reads_one_machine_into_a_folder_of_its_own(example_runs: Runs) -> None:
+    run = example_runs["iris_mapped_machines"]
+    (folder,) = (run.output / "mapped_machines").iterdir()
+    assert len(records_in(folder / "fleet", run.result("fleet"))) == 200
+    asked = [request["path"] for request in run.asked("/CumulativeOperatingHours/")]
+    manifests = [
+        json.loads((folder / "hours" / str(number) / "_manifest.json").read_bytes())
+        for number in range(MAPPED)
+    ]
+    assert len(set(asked)) == len(asked) == MAPPED
+    assert all(path.startswith(f"{FLEET}/Equipment/ID/") for path in asked)
+    assert len(list((folder / "hours").iterdir())) == MAPPED
+    for number, manifest in enumerate(manifests):
+        assert len(records_in(folder / "hours" / str(number), manifest)) == manifest["records"] > 0
+
+
+def test_the_next_run_begins_an_hour_before_the_newest_event_that_is_stored(
+    example_runs: Runs, iris_emulator: IrisEmulator
+) -> None:
+    former = example_runs["iris_incremental_events"]
+    newest = datetime.fromisoformat(former.result("remember")["newest"])
+    params = {"output": f"file://{former.output}"}
+    connection = iris_emulator.connection_json()
+    tasks = former.home.test_dag("iris_incremental_events", connection, "2026-01-15T05:05", 180, params)
+    (first,), (second,) = (
+        [json.loads(request["body"]) for request in requests]
+        for requests in (former.asked("/asset-event/log"), iris_emulator.requests("/asset-event/log"))
+    )
+    # The first run had nothing to go on from.
+    since, until = (datetime.fromisoformat(first[name]) for name in ("fromTime", "toTime"))
+    assert until - since == timedelta(days=1)
+    assert timedelta(0) <= until - newest < timedelta(minutes=10)
+    assert datetime.fromisoformat(second["fromTime"]) == newest - timedelta(hours=1)
+    # The emulator has an event every ten minutes; there is no gap between the runs.
+    stored = [
+        json.loads(line)["eventTime"]
+        for part in (former.output / "events").rglob("part-*")
+        for line in gzip.decompress(part.read_bytes()).splitlines()
+    ]
+    moments = [datetime.fromisoformat(text) for text in sorted(set(stored))]
+    assert {later - earlier for earlier, later in itertools.pairwise(moments)} == {timedelta(minutes=10)}
+    assert len(stored) == former.result("events")["records"] + tasks["events"].result["records"]
+    assert moments[-1] - newest > timedelta(hours=4)
