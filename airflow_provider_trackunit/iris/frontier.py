@@ -210,8 +210,9 @@ def is_usable(position: Position, calls: Sequence[Call]) -> bool:
     if not known or len(items) < len(position.open) or not {one.item for one in position.ahead} <= items:
         return False
     try:
-        for one in (*position.open, *position.ahead):
-            find(calls[one.item]).paging.apply(calls[one.item], one.cursor)
+        cursors = [(one.item, one.cursor) for one in (*position.open, *position.ahead)]
+        for item, cursor in cursors:
+            find(calls[item]).paging.apply(calls[item], cursor)
     except IrisConfigurationError:
         return False
     return True

@@ -40,7 +40,7 @@ TEXT = st.one_of(
     st.text(max_size=20),
     st.text(st.sampled_from("./%2eE\\ ~{}"), max_size=8),
 )  # fmt: skip
-ANYTHING = st.one_of(
+ANYTHING: st.SearchStrategy[Any] = st.one_of(
     TEXT,
     VALUES,
     st.sampled_from(

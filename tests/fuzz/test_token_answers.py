@@ -26,7 +26,7 @@ from tests.fuzz.wires import (
     with_threads,
 )
 
-LIFETIMES = st.one_of(
+LIFETIMES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(
         [3600, 0, -1, 1e308, 10**30, "3600", "-5", "NaN", "inf", "1e999", True, None, "soon", [], {}]
     ),
