@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata as packages
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,20 +79,44 @@ def read_connection(connection: Any) -> ConnectionSettings:
     :param connection: an Airflow connection (``host``, ``port``, ``login``, ``password``, ``extra``)
     :raises IrisConfigurationError: when a field is missing, malformed or contradictory; the text names it
     """
+    stored = _Stored(
+        host=(connection.host or "").strip() or BASE_URL,
+        port=connection.port,
+        login=(connection.login or "").strip(),
+        password=Secret(connection.password or ""),
+        extra=Secret((connection.extra or "").strip() or "{}"),
+    )
+    # The repr of Airflow 3's connection shows its secrets, and tracebacks can show the variables of their frames.
+    del connection
+    return _settings_of(stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What a connection holds, with a repr that can be shown."""
+
+    host: str = field(repr=False)
+    port: int | None
+    login: str = field(repr=False)
+    password: Secret
+    extra: Secret
+
+
+def _settings_of(stored: _Stored) -> ConnectionSettings:
     from airflow_provider_trackunit.iris.tokens import Credentials
 
-    extra = _read_extra(connection)
-    host = (connection.host or "").strip() or BASE_URL
-    if connection.port and not _has_port(host):
-        host = f"{host.rstrip('/')}:{connection.port}"
+    extra = _read_extra(stored.extra)
+    host = Secret(stored.host)
+    if stored.port and not _has_port(host):
+        host = Secret(f"{host.rstrip('/')}:{stored.port}")
     return ConnectionSettings(
         credentials=Credentials(
             client_id=_text(extra, "client_id"),
             client_secret=_secret(
                 Secret(_text(extra, "client_secret")), "Client secret (extra 'client_secret')"
             ),
-            username=(connection.login or "").strip(),
-            password=_secret(Secret(connection.password or ""), "API password (password)"),
+            username=stored.login,
+            password=_secret(stored.password, "API password (password)"),
             scope=_text(extra, "scope"),
             auth_url=_text(extra, "auth_url"),
         ),
@@ -101,8 +125,8 @@ def read_connection(connection: Any) -> ConnectionSettings:
     )
 
 
-def _read_extra(connection: Any) -> SecretMembers:
-    found = _decoded(Secret((connection.extra or "").strip() or "{}"))
+def _read_extra(text: Secret) -> SecretMembers:
+    found = _decoded(text)
     if found is None:
         raise IrisConfigurationError("Extra of the connection is not valid JSON")
     if isinstance(found, SecretMembers):
@@ -123,12 +147,11 @@ def _decoded(text: Secret) -> SecretMembers | Secret | None:
 
 
 def _text(extra: SecretMembers, name: str) -> str:
-    value = extra.get(name)
-    if value is None:
+    if extra.get(name) is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(extra[name], bool) or not isinstance(extra[name], str | int):
         raise IrisConfigurationError(f"{FORM_FIELDS[name].label} (extra {name!r}) must be text")
-    return str(value).strip()
+    return str(extra[name]).strip()
 
 
 def _secret(value: Secret, field: str) -> Secret:

@@ -74,12 +74,12 @@ async def _connected(trackunit_conn_id: str) -> AsyncGenerator[AsyncIrisClient]:
 
     :raises IrisConfigurationError: when there is no such connection, or it is incomplete
     """
+    await _load_client()
     try:
-        stored = await connection_in_loop(trackunit_conn_id)
+        # Not kept in a variable: its repr shows its secrets.
+        settings = connection.read_connection(await connection_in_loop(trackunit_conn_id))
     except AirflowException as error:
         raise IrisConfigurationError(f"Connection {trackunit_conn_id!r}: {error}") from error
-    await _load_client()
-    settings = connection.read_connection(stored)
     await mask_secrets_in_loop(*spellings(settings.credentials.secrets))
     from airflow_provider_trackunit.iris.sharing import shared_client
 

@@ -216,9 +216,17 @@ class AsyncIrisClient(ClientCore):
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
         session = await self._open_session(request)
         async with self._connections:
-            return await self._send_in(session, request)
+            outcome = await self._outcome(session, request)
+        if isinstance(outcome, IrisError):
+            raise outcome
+        return outcome
 
-    async def _send_in(self, session: aiohttp.ClientSession, request: Request) -> Response:
+    async def _outcome(self, session: aiohttp.ClientSession, request: Request) -> Response | IrisError:
+        """Return the answer, or why there is none.
+
+        Nothing is raised from where the library is at work: tracebacks can show the variables of their frames, and
+        here these are headers and half a token.
+        """
         left_s, ends_at = self._begin(request)
         proxy = self._proxy(request)
         trouble_of = _trouble_before_answer
@@ -245,10 +253,10 @@ class AsyncIrisClient(ClientCore):
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.debug("%s: %s", request.label, type(error).__name__)
             trouble = trouble_of(error)
-        if proxy and trouble is Trouble.UNREACHABLE:
-            trouble = Trouble.PROXY
-        # Not while the library's error is handled: its frames hold our headers, and it would hang on ours.
-        raise failure(request, trouble)
+            # With a proxy, nobody connects to the origin itself.
+            return failure(request, Trouble.PROXY if proxy and trouble is Trouble.UNREACHABLE else trouble)
+        except IrisError as error:
+            return error.with_traceback(None)
 
     async def _open_session(self, request: Request) -> aiohttp.ClientSession:
         async with self._opening:

@@ -175,6 +175,17 @@ class IrisClient(ClientCore):
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
+        outcome = self._outcome(request)
+        if isinstance(outcome, IrisError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, request: Request) -> Response | IrisError:
+        """Return the answer, or why there is none.
+
+        Nothing is raised from where the library is at work: tracebacks can show the variables of their frames, and
+        here these are headers and half a token.
+        """
         left_s, ends_at = self._begin(request)
         # The environment is read here, and not again by requests.
         proxies = SecretMembers({"https": proxy_for(request), "http": None, "all": None})
@@ -200,7 +211,7 @@ class IrisClient(ClientCore):
                 for chunk in _chunks(answer):
                     body.take(chunk)
                 if _is_short(request, answer):
-                    raise failure(request, Trouble.CUT_BODY)
+                    return failure(request, Trouble.CUT_BODY)
                 return Response(
                     status=answer.status_code,
                     headers={name.lower(): value for name, value in answer.headers.items()},
@@ -208,9 +219,9 @@ class IrisClient(ClientCore):
                 )
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             log.debug("%s: %s", request.label, type(error).__name__)
-            trouble = trouble_of(error)
-        # Not while the library's error is handled: its frames hold our headers, and it would hang on ours.
-        raise failure(request, trouble)
+            return failure(request, trouble_of(error))
+        except IrisError as error:
+            return error.with_traceback(None)
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:

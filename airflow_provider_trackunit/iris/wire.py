@@ -6,9 +6,10 @@ Pure, so that every HTTP client sends the very same bytes. Whether an answer is 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote_plus, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 import msgspec
 
@@ -27,6 +28,9 @@ USER_AGENT: Final = f"airflow-provider-trackunit/{__version__}"
 # A page of 1000 assets is about 1 MB. Nothing documented comes near this; it is there so that a broken or
 # hostile server cannot fill the worker's memory.
 MAX_BODY_BYTES: Final = 256 * 1024 * 1024
+
+# As in a signed URL, or a token in the query.
+_CONFIDENTIAL_NAME: Final = re.compile(r"sig|token|secret|passw|auth|credential|key", re.IGNORECASE)
 
 #: What msgspec raises for bytes that are not JSON.
 BROKEN_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -56,10 +60,15 @@ class Request:
         return replace(self, headers=headers, secrets=(Secret(token),))
 
     def without_secrets(self, text: str) -> str:
-        """Return what an answer says, without the secrets and the query of this request should it repeat them."""
+        """Return what an answer says, without the secrets and the query of this request should it repeat them.
+
+        A single value of the query is left in it, because it tells what was rejected, unless its name says that it
+        is confidential.
+        """
         _, mark, query = self.url.partition("?")
         asked = (f"?{query}", f"?{unquote_plus(query)}") if mark else ()
-        return redacted(text, (*self.secrets, *asked))
+        values = [value for name, value in parse_qsl(query) if _CONFIDENTIAL_NAME.search(name)]
+        return redacted(text, (*self.secrets, *asked, *values))
 
 
 @dataclass(frozen=True, slots=True)

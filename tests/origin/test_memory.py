@@ -49,7 +49,8 @@ def test_a_body_without_an_end_is_read_up_to_the_limit(
     iris_emulator: IrisEmulator, trick: str, loop: bool
 ) -> None:
     came = tricked(iris_emulator, trick, loop=loop)
-    assert "larger than 256 MiB" in came["said"]
+    # Some releases of aiohttp refuse what unpacks to so much by themselves.
+    assert "larger than 256 MiB" in came["said"] or (trick == "gzip_bomb" and "broke off" in came["said"])
     assert came["grown_mib"] < MOST_MIB
     assert came["seconds"] < MOST_SECONDS
 
