@@ -33,7 +33,7 @@ def main() -> None:
     """
     # What an earlier run found is not asked again, although the tests may have become better since.
     shutil.rmtree(_WORKPLACE, ignore_errors=True)
-    subprocess.run([_MUTMUT, "run", *sys.argv[1:]], check=True, cwd=ROOT)  # noqa: S603 - our own environment's
+    subprocess.run([_MUTMUT, "run"], check=True, cwd=ROOT)  # noqa: S603 - our own environment's
     found = statuses(_results())
     print("\n".join(table(found)))
     if percent(sum(found.values(), Counter())) < LEAST_PERCENT:
