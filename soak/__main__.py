@@ -41,8 +41,6 @@ from soak.gauges import Sample
 from soak.records import Log
 from soak.scheduler import Scheduler, SoakError
 
-# Real seconds, for Python to import Airflow and the provider twice on a busy machine.
-_READY_WITHIN_S = 20.0
 _SAMPLE_EVERY_S = 120.0
 # For the last sensors, and for a run of the events that has to wait twice.
 GRACE_S = 1.5 * HOUR_S
@@ -56,8 +54,7 @@ class Soak:
         self._folder = folder
         self._samples: dict[str, list[Sample]] = {"worker": [], "triggerer": []}
         self._programs: dict[str, Program] = {}
-        clock = Clock.starting_in(_READY_WITHIN_S, options.factor, BEGIN.timestamp())
-        self._scheduler = Scheduler(clock)
+        self._scheduler = Scheduler(Clock(options.factor, BEGIN.timestamp()))
 
     def run(self) -> list[Check]:
         """Return what was found."""
@@ -80,7 +77,7 @@ class Soak:
                     program.stop()
 
     def _start(self, iris: IrisEmulator) -> None:
-        """Start the two processes, and wait for the beginning of the day."""
+        """Start the two processes, and with them the day."""
         key = iris.connection_json("client_credentials")
         home = AirflowHome(self._folder / "home")
         environment = home.environment(
@@ -99,9 +96,6 @@ class Soak:
                 partial(_put, scheduler, name),
             )
         scheduler.begin(self._programs["worker"], self._programs["triggerer"])
-        if scheduler.clock.now_s() > 0:
-            raise SoakError(f"the processes were not ready within {_READY_WITHIN_S:.0f} s")
-        scheduler.run_until(lambda: scheduler.clock.now_s() >= 0, latest_s=0)
 
     def _day(self, iris: IrisEmulator) -> list[Check]:
         scheduler, options = self._scheduler, self._options

@@ -14,48 +14,48 @@ import asyncio
 import selectors
 import socket
 import time
-from dataclasses import dataclass
 
 _monotonic = time.monotonic
 _sleep = time.sleep
 _set_timeout = socket.socket.settimeout
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
     """Simulated time.
 
     :param factor: simulated seconds in a real one
-    :param origin_s: the beginning of the day on the real monotonic clock, which all processes of a machine share
-    :param epoch_s: what ``time.time()`` says then
+    :param epoch_s: what ``time.time()`` says at the beginning of the day
     """
 
-    factor: float
-    origin_s: float
-    epoch_s: float
+    def __init__(self, factor: float, epoch_s: float) -> None:
+        self.factor = factor
+        self._epoch_s = epoch_s
+        self._origin_s = _monotonic()
 
-    @classmethod
-    def starting_in(cls, real_s: float, factor: float, epoch_s: float) -> Clock:
-        """Return the clock of a day that begins in so many real seconds."""
-        return cls(factor, _monotonic() + real_s, epoch_s)
+    def begin(self, origin_s: float | None = None) -> float:
+        """Let the day begin, now or at a real moment that another process names; return the moment.
+
+        It is of the monotonic clock, which all processes of a machine share.
+        """
+        self._origin_s = _monotonic() if origin_s is None else origin_s
+        return self._origin_s
 
     def now_s(self) -> float:
         """Return the simulated seconds since the beginning."""
-        return (_monotonic() - self.origin_s) * self.factor
+        return (_monotonic() - self._origin_s) * self.factor
 
     def epoch_now_s(self) -> float:
         """Return the simulated seconds since the epoch."""
-        return self.epoch_s + self.now_s()
+        return self._epoch_s + self.now_s()
 
     def arguments(self) -> list[str]:
         """Return this clock for the command line of a process."""
-        return [str(self.factor), str(self.origin_s), str(self.epoch_s)]
+        return [str(self.factor), str(self._epoch_s)]
 
     @classmethod
     def of_arguments(cls, arguments: list[str]) -> Clock:
         """Return the clock of a command line."""
-        factor, origin_s, epoch_s = map(float, arguments)
-        return cls(factor, origin_s, epoch_s)
+        return cls(*map(float, arguments))
 
 
 def install(clock: Clock) -> None:

@@ -70,10 +70,13 @@ class Scheduler:
         self._ready = 0
 
     def begin(self, worker: Program, triggerer: Program) -> None:
-        """Take over the two processes, and wait until they are there."""
+        """Take over the two processes, and let the day begin when they are there."""
         self._worker, self._triggerer = worker, triggerer
         while self._ready < 2:
             self._take(*self.inbox.get())
+        origin_s = self.clock.begin()
+        for program in (worker, triggerer):
+            program.send({"begin": origin_s})
 
     def at(self, at_s: float, action: Callable[[], None]) -> None:
         """Do something at a simulated moment."""

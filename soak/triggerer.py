@@ -18,7 +18,7 @@ from soak import clock
 from soak.channel import Reports, orders
 
 
-async def serve(reports: Reports) -> None:
+async def serve(reports: Reports, simulated: clock.Clock) -> None:
     """Do what is asked, until nothing more can come."""
     loop = asyncio.get_running_loop()
     inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -32,7 +32,9 @@ async def serve(reports: Reports) -> None:
     reports.send({"ready": True})
     running: dict[int, asyncio.Task[None]] = {}
     while (order := await inbox.get()) is not None:
-        if "trigger" in order:
+        if "begin" in order:
+            simulated.begin(order["begin"])
+        elif "trigger" in order:
             number = order["id"]
             running[number] = loop.create_task(_follow(number, order["trigger"], reports))
             running[number].add_done_callback(lambda _, done=number: running.pop(done))  # type: ignore[misc]
@@ -63,7 +65,7 @@ def main() -> None:
     # As a triggerer, which has seen a DAG of ours before.
     import_module("airflow_provider_trackunit.triggers")
     with asyncio.Runner(loop_factory=lambda: clock.new_loop(simulated)) as runner:
-        runner.run(serve(reports))
+        runner.run(serve(reports, simulated))
 
 
 if __name__ == "__main__":

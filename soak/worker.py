@@ -132,6 +132,9 @@ def main() -> None:
     reports.send({"ready": True})
     with ThreadPoolExecutor(SLOTS, initializer=_allow_operators) as slots:
         for order in orders():
+            if "begin" in order:
+                simulated.begin(order["begin"])
+                continue
             slots.submit(worker.attempt, order).add_done_callback(_refuse_broken)
 
 
