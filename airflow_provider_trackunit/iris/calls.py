@@ -198,7 +198,8 @@ def make_call(
 def _method(method: Any) -> str:
     text = method.strip().upper() if isinstance(method, str) else ""
     if not re.fullmatch(r"[A-Z]+", text):
-        raise IrisConfigurationError(f"method: {method!r} is not an HTTP method")
+        shown = repr(method) if isinstance(method, str) else f"a {type(method).__name__}"
+        raise IrisConfigurationError(f"method: {shown} is not an HTTP method")
     return text
 
 
@@ -246,11 +247,16 @@ def _query_pairs(query_params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]
     if not isinstance(query_params, Mapping):
         raise IrisConfigurationError("query_params: give a mapping of names to values")
     return tuple(
-        (_encodable(str(name), "query_params"), _text_of(one, f"query_params[{name!r}]"))
-        for name, value in query_params.items()
+        (name, _text_of(one, f"query_params[{name!r}]"))
+        for name, value in _named(query_params, "query_params").items()
         for one in _each(value)
         if one is not None
     )
+
+
+def _named(values: Mapping[Any, Any], argument: str) -> dict[str, Any]:
+    """Return values by names that are text and can be sent."""
+    return {_text_of(name, f"a name in {argument}"): value for name, value in values.items()}
 
 
 def _each(value: Any) -> Iterable[Any]:
@@ -298,7 +304,7 @@ def _fill_path(template: str, path_params: Mapping[str, Any]) -> str:
         raise IrisConfigurationError("path_params: give a mapping of placeholder names to values")
     names = _PLACEHOLDER.findall(template)
     missing = [name for name in names if name not in path_params]
-    unused = [str(name) for name in path_params if name not in names]
+    unused = [name for name in _named(path_params, "path_params") if name not in names]
     if missing:
         raise IrisConfigurationError(f"path_params: no value for {', '.join(missing)} of {template}")
     if unused:
@@ -328,16 +334,16 @@ def _header_pairs(headers: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if not isinstance(headers, Mapping):
         raise IrisConfigurationError("headers: give a mapping of names to values")
     pairs = []
-    for name, value in headers.items():
+    for name, value in _named(headers, "headers").items():
         text = (
             value
             if isinstance(value, str)
             else _text_of("" if value is None else value, f"headers[{name!r}]")
         )
-        if str(name).lower() in _RESERVED_HEADERS:
+        if name.lower() in _RESERVED_HEADERS:
             raise IrisConfigurationError(f"headers: {name} is set by the connection and cannot be given here")
-        if not _HEADER_NAME.fullmatch(str(name)) or not text.isascii() or not text.isprintable():
+        if not _HEADER_NAME.fullmatch(name) or not text.isascii() or not text.isprintable():
             raise IrisConfigurationError(f"headers: {name!r} has characters that a header cannot hold")
         if value is not None:
-            pairs.append((str(name), text))
+            pairs.append((name, text))
     return tuple(pairs)

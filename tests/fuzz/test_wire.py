@@ -43,19 +43,23 @@ class Wire:
         """Return what each client makes of an answer: the decoded body, or one of our errors."""
         self.server.answers[:] = [answer]
         found: list[Any] = []
-        for run in (lambda: self.threads.run("/api/x"), lambda: self.runner.run(self.loop.run("/api/x"))):
+        for name in ("threads", "loop"):
             try:
-                found.append(run())
+                found.append(self.run(name))
             except IrisError as error:
                 found.append(checked(error))
         return found
+
+    def run(self, name: str) -> Any:
+        """Return the decoded body that one of the clients reads."""
+        return self.threads.run("/api/x") if name == "threads" else self.runner.run(self.loop.run("/api/x"))
 
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Wire]:
     with ScriptedServer(token_answer()) as server, asyncio.Runner() as runner:
         credentials = Credentials("client", "s", "user", "p", auth_url=f"{server.url}/token")
-        limits = {"max_attempts": 1, "timeout_s": 20.0}
+        limits: dict[str, Any] = {"max_attempts": 1, "timeout_s": 20.0}
         threads = IrisClient(credentials, server.url, **limits)
         loop = AsyncIrisClient(credentials, server.url, **limits)
         threads.authenticate()
@@ -144,7 +148,8 @@ def answers(draw: st.DrawFn) -> bytes:
     }
     lines = [draw(STARTS), *(f"{name}: {value}" for name, value in fields.items() if value), draw(OTHERS)]
     head = "\r\n".join(line for line in lines if line) + "\r\n\r\n"
-    return head.encode() + draw(FRAMES)(draw(BODIES))
+    framed: bytes = draw(FRAMES)(draw(BODIES))
+    return head.encode() + framed
 
 
 ONE_WIRE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
