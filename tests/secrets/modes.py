@@ -60,14 +60,22 @@ def _finish(task: Any, left: list[str]) -> None:
     """Run a task to its end, with a new trigger for every deferral as a triggerer makes it."""
     left.append(state_of(task))
     try:
-        left.append(json.dumps(task.execute(CONTEXT), default=str))
-    except TaskDeferred as deferred:
-        left += [str(deferred.trigger.serialize()), state_of(deferred.trigger), str(deferred)]
-        event = asyncio.run(_first_event(rebuilt(deferred.trigger)))
-        left.append(json.dumps(event))
-        left.append(json.dumps(getattr(task, deferred.method_name)(CONTEXT, event), default=str))
+        deferred = _deferral_of(task, left)
+        if deferred is not None:
+            left += [str(deferred.trigger.serialize()), state_of(deferred.trigger), str(deferred)]
+            event = asyncio.run(_first_event(rebuilt(deferred.trigger)))
+            left.append(json.dumps(event))
+            left.append(json.dumps(getattr(task, deferred.method_name)(CONTEXT, event), default=str))
     finally:
         left += [state_of(task), state_of(task.hook)]
+
+
+def _deferral_of(task: Any, left: list[str]) -> TaskDeferred | None:
+    try:
+        left.append(json.dumps(task.execute(CONTEXT), default=str))
+    except TaskDeferred as deferred:
+        return deferred
+    return None
 
 
 async def _first_event(trigger: Any) -> Any:
