@@ -131,6 +131,15 @@ class Soak:
             )
         )
 
+    def unsuccessful(self) -> str:
+        """Return the errors of the runs that did not succeed, a line for each try."""
+        return "\n".join(
+            f"{run.task.get('run_id', run.dag_id)} {run.state}: {error}"
+            for run in self._scheduler.runs
+            if run.state != "success"
+            for error in run.errors or ["no error"]
+        )
+
     def _sample(self) -> None:
         now_s = self._scheduler.clock.now_s()
         for name, samples in self._samples.items():
@@ -178,12 +187,13 @@ def main() -> None:
         folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            checks = Soak(options, folder).run()
+            soak = Soak(options, folder)
+            checks = soak.run()
         except SoakError as error:
             raise SystemExit(f"The soak broke: {error}") from None
         except KeyboardInterrupt:
             raise SystemExit("Stopped.") from None
-    print(_text_of(checks))
+    print(_text_of(checks), soak.unsuccessful(), sep="\n")
     broken = [check.name for check in checks if check.holds is False]
     _say(
         f"seed {options.seed}: {'FAILED: ' + ', '.join(broken) if broken else 'all hold'} "
