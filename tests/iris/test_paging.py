@@ -305,6 +305,11 @@ def test_a_page_names_the_cursor_that_follows(body: Any, following: Cursor | Non
     assert After().ahead(page, 8) == []
 
 
+def test_a_cursor_that_no_number_can_hold_is_an_error_that_names_the_endpoint() -> None:
+    with pytest.raises(IrisPaginationError, match=r"^/api/x: a page is not shaped as one"):
+        After().read(call(), {"after": None}, b'{"after":1e999,"content":[1]}')
+
+
 def test_the_same_cursor_again_is_an_error() -> None:
     with pytest.raises(IrisPaginationError, match=r"same page again"):
         After().read(call(), {"after": "a"}, b'{"after":"a","content":[1]}')

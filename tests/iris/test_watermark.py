@@ -104,7 +104,7 @@ def test_what_is_remembered_at_one_watermark_has_an_end_and_keeps_the_newest() -
         pytest.param(9007199254740992, 9007199254740993, id="numbers beyond what a float tells apart"),
         pytest.param(5, 10**400, id="a number that no float holds"),
         pytest.param("a9", "b1", id="texts"),
-        pytest.param(99, "2026-01-14T00:00:00Z", id="a number and a time"),
+        pytest.param(10**15, "2026-01-14T00:00:00Z", id="a number, however large, and a time"),
         pytest.param("2026-01-14T00:00:00Z", "x", id="a time and a text"),
     ],
 )
