@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from soak.scheduler import Run
 
 # A pool of connections breathes with the requests that are under way.
-_MORE_DESCRIPTORS = 16
-# What a heap may gain by being cut into pieces. Half a MiB an hour would be a leak, and show here after a day's half.
-_MORE_MIB = 8.0
+_MORE_DESCRIPTORS = 8
+# What a heap may gain by being cut into pieces. A leak of half a MiB an hour is more than that between the two hours.
+_MORE_MIB = 4.0
 _EVENT_CALLS = 2
 # Two requests of a minute each, and the longest wait between them.
 _LONGEST_TRY_S = 240.0
