@@ -76,7 +76,10 @@ def secrets_failing() -> None:
     waits: dict[str, Any] = {"condition": NEVER, "poke_interval": 1, "timeout": 1}
     HastySensor(task_id="sensor", deferrable=False, **waits, **REQUEST)
     HastySensor(task_id="sensor_reschedule", deferrable=False, mode="reschedule", **waits, **REQUEST)
-    HastySensor(task_id="sensor_deferrable", deferrable=True, **{**waits, "timeout": 40}, **REQUEST)
+    # At an endpoint of its own, so that it can get as far as the triggerer before it fails.
+    other = {**REQUEST, "endpoint": ASSETS.replace("v1", "v2")}
+    long = {**waits, "timeout": 600, "poke_interval": 10}
+    HastySensor(task_id="sensor_deferrable", deferrable=True, **long, **other)
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, default_args=DEFAULTS)
