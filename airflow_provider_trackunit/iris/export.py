@@ -37,6 +37,7 @@ from airflow_provider_trackunit.iris.results import (
     Checkpoint,
     Manifest,
     Part,
+    Position,
     Run,
     Skipped,
     fingerprint,
@@ -171,7 +172,9 @@ class _Export:
         self._position = self._checkpoint.position
         self._in_step = True
         self._requests_before = self._checkpoint.requests - self._sent_by_client()
-        self._skipped = list(self._checkpoint.skipped)
+        # Each with its item, None for one of an earlier try.
+        self._skipped: list[tuple[int | None, Skipped]] = [(None, one) for one in self._checkpoint.skipped]
+        self._pages_added = 0
         self._progress = _Progress()
 
     def run(self) -> Manifest:
@@ -186,6 +189,7 @@ class _Export:
         except BaseException as error:
             self._save_before(error)
             raise
+        self._note_position()
         if self._buffer.records:
             self._cut()
         self._refuse_all_refused()
@@ -271,7 +275,7 @@ class _Export:
             parts=self._checkpoint.parts,
             compression=self._request.compression,
             announced=self._frontier.announced,
-            skipped=self._skipped,
+            skipped=[skipped for _, skipped in self._skipped],
             requests=self._requests(),
             started_at=self._checkpoint.started_at,
             finished_at=now(),
@@ -307,13 +311,13 @@ class _Export:
         ):
             return False
         skipped = Skipped(dict(items[errand.item]), error.status, error.code)
-        self._skipped.append(skipped)
+        self._skipped.append((errand.item, skipped))
         log.warning("Skipped %s: %s", skipped.path_params, error)
         return True
 
     def _nothing_but_refusals(self) -> bool:
         return len(self._skipped) == self._frontier.items_done and all(
-            one.status == 403 for one in self._skipped
+            one.status == 403 for _, one in self._skipped
         )
 
     def _refuse_all_refused(self) -> None:
@@ -323,7 +327,7 @@ class _Export:
                 f"{self._request.endpoint}: all {len(self._skipped)} items answered HTTP 403. That is no item without "
                 "rights but an account without them: check the scope and the subscription",
                 status=403,
-                code=self._skipped[0].code,
+                code=self._skipped[0][1].code,
             )
 
     def _add(self, item: int, pages: Sequence[Page]) -> None:
@@ -334,9 +338,30 @@ class _Export:
         """
         self._in_step = False
         for page in pages:
-            self._buffer.add(page.raw_records, None if self._members is None else self._members[item])
-        self._position = self._frontier.position()
+            self._fill(item, page)
+        self._pages_added += len(pages)
+        self._note_position()
         self._in_step = True
+
+    def _fill(self, item: int, page: Page) -> None:
+        self._buffer.add(page.raw_records, None if self._members is None else self._members[item])
+
+    def _note_position(self) -> None:
+        """Note where the frontier stands, unless it handed out pages that did not come here.
+
+        That is so when an error or a signal came just between the two; those pages are then asked for again.
+        """
+        if self._frontier.pages_done == self._pages_added:
+            self._position = self._frontier.position()
+
+    def _skipped_before(self, position: Position) -> list[Skipped]:
+        """Return what was skipped, as far as a position has left it behind; the rest is asked for again."""
+        ahead = {one.item for one in position.open}
+        return [
+            skipped
+            for item, skipped in self._skipped
+            if item is None or (item < position.next_item and item not in ahead)
+        ]
 
     # -- parts
 
@@ -344,8 +369,12 @@ class _Export:
         """Write what was fetched, so that the next try does not ask for it again."""
         if not self._in_step:
             return
-        for item, page in self._frontier.too_early():
-            self._add(item, [page])
+        if self._frontier.pages_done == self._pages_added:
+            self._in_step = False
+            for item, page in self._frontier.too_early():
+                self._fill(item, page)
+            self._note_position()
+            self._in_step = True
         try:
             self._cut()
         except IrisError as storing:
@@ -358,7 +387,7 @@ class _Export:
         checkpoint = msgspec.structs.replace(
             self._checkpoint,
             position=self._position,
-            skipped=list(self._skipped),
+            skipped=self._skipped_before(self._position),
             requests=self._requests(),
         )
         buffer = self._buffer
