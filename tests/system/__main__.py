@@ -17,6 +17,7 @@ from scripts.airflow_home import EXAMPLES, AirflowCommandError, AirflowHome, int
 from scripts.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
 from tests.system.live import AIRFLOW, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
+from tests.system.secrets import nothing_told
 from tests.system.waits import iris_down, triggerer_killed
 from tests.system.watcher import watched
 
@@ -30,6 +31,7 @@ SCENARIOS: dict[str, Scenario] = {
     "iris-down": iris_down,
     **({"watcher": watched} if HAS_REST_API_OF_3 else {}),
     "examples": examples_run,
+    "secrets": nothing_told,
 }
 
 
@@ -53,7 +55,7 @@ def main() -> None:
         home.migrate()
         home.run("pools", "import", str(EXAMPLES / "pools.json"), timeout_s=120)
         with Iris() as iris, Parts(home.path) as parts:
-            airflow = LiveAirflow(home, parts)
+            airflow = LiveAirflow(home, parts, log_level="DEBUG" if "secrets" in wanted else "INFO")
             failed = not _passes("start", _started, airflow, iris)
             if not failed:
                 # All of them, so that one run shows everything that is wrong.

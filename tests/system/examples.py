@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from tests.system.live import Iris, LiveAirflow
 
 OURS = Path(__file__).parent / "dags"
+SECRETS = Path(__file__).parents[1] / "secrets" / "dags"
 GATE = "iris_sensor_gate"
 EXAMPLE_DAGS = sorted(
     file.stem for file in EXAMPLES.glob("iris_*.py") if HAS_REST_API_OF_3 or file.stem != "iris_event_driven"
 )
-OUR_DAGS = ["system_waits", "system_outage", *(["system_watcher"] if HAS_REST_API_OF_3 else [])]
+OUR_DAGS = [
+    "system_waits",
+    "system_outage",
+    "secrets_failing",
+    *(["system_watcher"] if HAS_REST_API_OF_3 else []),
+]
 WITH_OUTPUT = {
     "iris_backfill": {"days": 35},
     "iris_fleet_to_storage": {},
@@ -38,7 +44,7 @@ def gather_dags(folder: Path) -> None:
     does not wait five minutes between two looks. Nothing else is changed.
     """
     folder.mkdir(parents=True)
-    for file in OURS.glob("*.py"):
+    for file in [*OURS.glob("*.py"), *SECRETS.glob("*.py")]:
         shutil.copy(file, folder)
     for file in EXAMPLES.glob("iris_*.py"):
         text, daily = file.read_text(), 'schedule="[^"]+"'

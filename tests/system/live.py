@@ -82,9 +82,10 @@ class LiveAirflow:
 
     :param home: migrated
     :param parts: where the processes are started
+    :param log_level: of everything that Airflow logs
     """
 
-    def __init__(self, home: AirflowHome, parts: Parts) -> None:
+    def __init__(self, home: AirflowHome, parts: Parts, log_level: str = "INFO") -> None:
         self.home = home
         self._parts = parts
         self._port = free_port()
@@ -93,6 +94,8 @@ class LiveAirflow:
             SYSTEM_ASSETS=str(ASSETS),
             SYSTEM_OUTPUT=f"file://{home.path}/output",
             SYSTEM_SENSORS=str(SENSORS),
+            SECRETS_OUTPUT=f"file://{home.path}/output/secrets",
+            AIRFLOW__LOGGING__LOGGING_LEVEL=log_level,
             AIRFLOW__API__BASE_URL=url,
             AIRFLOW__API__HOST=LOOPBACK,
             AIRFLOW__API__PORT=str(self._port),
