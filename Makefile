@@ -57,10 +57,10 @@ e2e: ## Fill in the connection form with a real browser, on the oldest Airflow a
 	environment=$$($(PYTHON) -m scripts.environments --e2e $$airflow) && \
 	$$environment/bin/python -m e2e.form || exit 1; done
 
+# Not with --quiet: a warning that is not said is none for --strict.
 docs: ## Build the site of the docs into site/, with no warning
 	@environment=$$($(PYTHON) -m scripts.environments --docs) && \
-	NO_MKDOCS_2_WARNING=1 PATH=$$environment/bin:$$PATH $$environment/bin/python -m mkdocs build --strict --quiet && \
-	echo "site/index.html"
+	NO_MKDOCS_2_WARNING=1 PATH=$$environment/bin:$$PATH $$environment/bin/python -m mkdocs build --strict
 
 e2e-celery: ## Kill a real Celery worker in the middle of a fan-out, between PostgreSQL and Redis
 	@environment=$$($(PYTHON) -m scripts.environments --e2e) && $$environment/bin/python -m e2e.workers
