@@ -8,6 +8,7 @@ import json
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -489,6 +490,21 @@ def test_what_was_skipped_before_a_kill_is_in_the_manifest_after_it(
         export_pages(new_client(iris), request, MortalStore(files, dies_at=6, when="after"))
     export_pages(new_client(iris), request, MemoryStore(files))
     assert [one["path_params"] for one in result_of(files)[0]["skipped"]] == [{"pin": "no-such-machine"}]
+
+
+def test_what_was_skipped_before_a_failure_is_in_the_manifest_once(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    known = pins(iris, 2)
+    request = wanted(HOURS, items=[known[0], {"pin": "no-such-machine"}, known[1]], skip_refused=True)
+    iris.fault(path=f"/ID/{quote(known[1]['pin'], safe='')}/", kind="status", status=503, times=2)
+    store = MemoryStore()
+    with pytest.raises(IrisServerError):
+        export_pages(new_client(iris), request, store)
+    export_pages(new_client(iris), request, store)
+    assert [one["path_params"] for one in result_of(store.files)[0]["skipped"]] == [
+        {"pin": "no-such-machine"}
+    ]
 
 
 @pytest.mark.parametrize("options", [{"part_bytes": 0}, {"max_concurrency": 0}, {"compression": "zip"}])

@@ -92,7 +92,7 @@ class TransferMachine(RuleBasedStateMachine):
         query = {"size": 25} if self.kind == "assets" else None
         calls = [
             make_call(self.iris.url, self.endpoint(), path_params=item, query_params=query)
-            for item in (items or [None])
+            for item in (items if items is not None else [None])
         ]
         return ExportRequest(
             endpoint=self.endpoint(),
@@ -128,7 +128,7 @@ class TransferMachine(RuleBasedStateMachine):
         if self.kind == "assets":
             return record["id"]
         if self.kind == "fleet":
-            return json.dumps(record["equipmentHeader"], sort_keys=True)
+            return json.dumps(record["EquipmentHeader"], sort_keys=True)
         return (record.get("_request") or record)["pin"]
 
     def export(self, store: MemoryStore) -> None:
@@ -226,9 +226,9 @@ class TransferMachine(RuleBasedStateMachine):
                 deferrals = self.deferred(error, store, deferrals)
         else:
             raise AssertionError(f"deferred more than {MOST_DEFERRALS} times")
-        self.check_the_result()
         # Nothing that was answered was asked for again, because all of it was stored before each deferral.
         answered = self.answered()[asked_before:]
+        self.check_the_result()
         assert len(answered) == len(set(answered))
         if refused:
             self.clear_faults()

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.calls import make_call
-from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisConfigurationError, IrisError
+from airflow_provider_trackunit.iris.errors import (
+    IrisCheckpointError,
+    IrisConfigurationError,
+    IrisError,
+    IrisPaginationError,
+)
 from airflow_provider_trackunit.iris.export import ExportRequest, export_pages, progress_in
 from airflow_provider_trackunit.iris.results import (
     Ahead,
@@ -31,6 +38,9 @@ from tests.export.stores import Killed, MemoryStore, MortalStore, result_of
 from tests.fuzz.documents import VALUES, hostile, nearly
 from tests.fuzz.wires import JSON, ORIGIN, with_threads
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ENDPOINT = "/api/asset/v1/assets"
 RUN = Run("dag", "task", "run", -1)
 RECORDS = [{"id": number} for number in range(12)]
@@ -44,7 +54,12 @@ def answer(request: Request) -> Response:
     return Response(200, JSON, json.dumps(body).encode())
 
 
-def export(store: MemoryStore, items: list[dict[str, Any]] | None = None, **options: Any) -> Any:
+def export(
+    store: MemoryStore,
+    items: list[dict[str, Any]] | None = None,
+    other: Callable[[Request], Response] = answer,
+    **options: Any,
+) -> Any:
     """Return what an export into a folder comes to."""
     path = ENDPOINT if items is None else "/api/customer/v1/customers/{customer}/assets"
     calls = [make_call(ORIGIN, path, path_params=one) for one in ([None] if items is None else items)]
@@ -60,7 +75,7 @@ def export(store: MemoryStore, items: list[dict[str, Any]] | None = None, **opti
             **options,
         }
     )
-    return with_threads(lambda client: export_pages(client, request, store), answer)
+    return with_threads(lambda client: export_pages(client, request, store), other)
 
 
 def unfinished() -> dict[str, bytes]:
@@ -219,3 +234,29 @@ def test_a_checkpoint_with_a_cursor_of_another_way_to_page_is_not_used() -> None
     exchange = export(store)
     assert not isinstance(exchange.error, IrisConfigurationError)
     assert_every_record_once(store.files)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pages_that_came_ahead_of_an_error_are_not_taken_for_stored(seed: int) -> None:
+    """As when a person clears a task that ended because the server repeated itself."""
+    count = 24
+
+    def page(request: Request, *, repeats: bool) -> Response:
+        number = int(request.url.rpartition("page=")[2])
+        if number % 3 == seed % 3:
+            time.sleep(0.002)  # so that those behind it come first
+        records = [{"id": 0 if repeats and number > 5 else number}]
+        body = {"totalPages": count, "totalElements": count, "number": number, "content": records}
+        return Response(200, JSON, json.dumps(body).encode())
+
+    store = MemoryStore()
+    failed = export(
+        store, other=lambda request: page(request, repeats=True), max_concurrency=6, part_bytes=200
+    )
+    assert isinstance(failed.error, IrisPaginationError)
+    before = read_checkpoint(store.files["_checkpoint.json"])
+    stored = sum(part.records for part in before.parts)
+    asked = export(store, other=lambda request: page(request, repeats=False), max_concurrency=6).asked
+    _, records = result_of(store.files)
+    assert len(records) == count
+    assert len(asked) == count - stored
