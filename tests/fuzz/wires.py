@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ SECRET, PASSWORD = "hunter2-client-secret", "hunter2-password"
 USER = Credentials("client", SECRET, "user", PASSWORD, auth_url=AUTH_URL)
 KEY = Credentials("client", SECRET, scope="asset.view", auth_url=AUTH_URL)
 JSON = {"content-type": "application/json"}
-NEVER_TOLD = (TOKEN, SECRET, PASSWORD, "Basic ", "query-secret")
+NEVER_TOLD = (TOKEN, SECRET, PASSWORD, base64.b64encode(f"client:{SECRET}".encode()).decode(), "query-secret")
 
 Answer = "Callable[[Request], Response]"
 
