@@ -231,7 +231,11 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         if wait_s <= self.poke_interval:
             return
         if self.reschedule and not self.deferrable:
-            # Not beyond its timeout, which Airflow looks at no sooner than the sensor is back.
-            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=min(wait_s, self.timeout))
+            if wait_s > self.timeout:
+                # Airflow looks at the timeout no sooner than the sensor is back.
+                raise AirflowSensorTimeout(
+                    f"{self.endpoint_name}: the wait is longer than the timeout of {self.timeout:.0f} s: {error}"
+                ) from error
+            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait_s)
             raise AirflowRescheduleException(at)  # type: ignore[no-untyped-call] # untyped in Airflow
         self._not_before = time.monotonic() + wait_s

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit._compat import AirflowFailException, AirflowRescheduleException
+from airflow_provider_trackunit._compat import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+)
 from airflow_provider_trackunit.iris.errors import IrisServerError
 from airflow_provider_trackunit.sensors import IrisSensor
 
@@ -142,8 +146,14 @@ def test_in_reschedule_mode_the_limit_says_when_to_come_back(iris_connection: Ir
     iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="500")
     before = dt.datetime.now(dt.UTC)
     with pytest.raises(AirflowRescheduleException) as raised:
-        poke(sensor(mode="reschedule"))
+        poke(sensor(mode="reschedule", timeout=600))
     assert 499 <= (raised.value.reschedule_date - before).total_seconds() <= 510
+
+
+def test_in_reschedule_mode_a_limit_beyond_the_timeout_ends_the_wait(iris_connection: IrisEmulator) -> None:
+    iris_connection.hostile("year_long_wait")
+    with pytest.raises(AirflowSensorTimeout, match=r"longer than the timeout of 600 s: .*HTTP 429"):
+        poke(sensor(mode="reschedule", timeout=600))
 
 
 def test_every_request_argument_and_the_condition_are_templated() -> None:
