@@ -22,9 +22,14 @@ from airflow_provider_trackunit._compat import TaskDeferred
 from airflow_provider_trackunit.deferral import Deferrals
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.calls import make_call
-from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError, IrisStorageError
+from airflow_provider_trackunit.iris.errors import (
+    IrisCheckpointError,
+    IrisError,
+    IrisRateLimitError,
+    IrisStorageError,
+)
 from airflow_provider_trackunit.iris.export import ExportRequest, export_pages
-from airflow_provider_trackunit.iris.results import Run
+from airflow_provider_trackunit.iris.results import Run, read_checkpoint
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 from tests.airflow.round_trip import rebuilt
 
@@ -330,11 +335,11 @@ class TransferMachine(RuleBasedStateMachine):
         if getattr(self, "lost_a_part", True):
             return
         try:
-            checkpoint = json.loads(self.files.get("_checkpoint.json") or b"{}")
-        except ValueError:
+            checkpoint = read_checkpoint(self.files.get("_checkpoint.json") or b"")
+        except IrisCheckpointError:
             return
-        for part in checkpoint.get("parts", []):
-            assert len(self.files[part["name"]]) == part["bytes"]
+        for part in checkpoint.parts:
+            assert len(self.files[part.name]) == part.bytes
 
 
 TransferMachine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=15, deadline=None)
