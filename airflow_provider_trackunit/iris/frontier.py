@@ -210,7 +210,8 @@ def is_usable(position: Position, calls: Sequence[Call]) -> bool:
     if not known or len(items) < len(position.open) or not {one.item for one in position.ahead} <= items:
         return False
     try:
-        cursors = [(one.item, one.cursor) for one in (*position.open, *position.ahead)]
+        cursors = [(one.item, one.cursor) for one in position.open]
+        cursors += [(one.item, one.cursor) for one in position.ahead]
         for item, cursor in cursors:
             find(calls[item]).paging.apply(calls[item], cursor)
     except IrisConfigurationError:
