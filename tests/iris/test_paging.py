@@ -216,6 +216,20 @@ def test_a_page_that_is_not_shaped_as_one_is_an_error_that_names_the_endpoint(
 
 
 @pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"b":1,"a":[1],"c":[2]}', "(its members: a, b, c)"),
+        (b'{"a b":1,"\xc3\xbc":2}', "(its members: none)"),
+        (b"{}", "(its members: none)"),
+    ],
+)
+def test_a_page_without_its_list_says_what_it_has_instead(body: bytes, named: str) -> None:
+    with pytest.raises(IrisPaginationError) as caught:
+        PageNumber().read(call(), {"page": 0}, body)
+    assert str(caught.value).endswith(named)
+
+
+@pytest.mark.parametrize(
     "body",
     [b'{"content": [{"id": ', b'{"content":[1]', b"{,}", b'{\n"content": [}', b'{"content":[tru]}', b"{\n"],
 )

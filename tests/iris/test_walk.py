@@ -78,6 +78,13 @@ def test_something_new_now_and_then_is_enough_to_go_on(contents: list[int]) -> N
     assert walked_on(contents).records == 2 * len(contents)
 
 
+def test_pages_that_end_alike_and_begin_differently_are_not_the_same() -> None:
+    walk = Walk(CALL, {"after": None}, whole=True)
+    for at in range(30):
+        walk.take(Page([msgspec.Raw(b"%d" % at), msgspec.Raw(b"7")], {"after": str(at)}))
+    assert walk.records == 60
+
+
 def test_the_end_of_a_walk_is_an_end_whatever_it_repeats() -> None:
     assert walked_on([1] * 11, ends=True).cursor is None
 
