@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
-        AirflowRescheduleException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
@@ -56,7 +55,6 @@ else:
         from airflow.sdk.exceptions import (
             AirflowException,
             AirflowFailException,
-            AirflowRescheduleException,
             AirflowSensorTimeout,
             AirflowSkipException,
             AirflowTaskTimeout,
@@ -66,7 +64,6 @@ else:
         from airflow.exceptions import (
             AirflowException,
             AirflowFailException,
-            AirflowRescheduleException,
             AirflowSensorTimeout,
             AirflowSkipException,
             AirflowTaskTimeout,
@@ -91,7 +88,6 @@ __all__ = [
     "AIRFLOW_VERSION",
     "AirflowException",
     "AirflowFailException",
-    "AirflowRescheduleException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",

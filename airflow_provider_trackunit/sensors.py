@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from contextlib import contextmanager
 from functools import cached_property
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import (
     AirflowFailException,
-    AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
@@ -34,7 +32,8 @@ from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
     from airflow_provider_trackunit.iris.patience import Patience
@@ -228,14 +227,24 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
     def _survive(self, error: IrisError) -> None:
         """Let a transient error pass as "not yet", and keep away as long as IRIS said."""
         wait_s = self._patience.survive(error)
-        if wait_s <= self.poke_interval:
-            return
-        if self.reschedule and not self.deferrable:
-            if wait_s > self.timeout:
-                # Airflow looks at the timeout no sooner than the sensor is back.
+        if wait_s > self.poke_interval:
+            self._not_before = time.monotonic() + wait_s
+
+    def _get_next_poke_interval(
+        self, started_at: dt.datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Return how long Airflow waits before the next poke: in reschedule mode no shorter than IRIS said.
+
+        :raises AirflowSensorTimeout: when that is beyond the timeout, where Airflow looks only once the sensor is back
+        """
+        interval_s = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        wait_s = self._not_before - time.monotonic()
+        if not self.reschedule or wait_s <= interval_s:
+            return interval_s
+        if wait_s > self.timeout - run_duration():
+            with self._failing_as_in_other_modes():
                 raise AirflowSensorTimeout(
-                    f"{self.endpoint_name}: the wait is longer than the timeout of {self.timeout:.0f} s: {error}"
-                ) from error
-            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait_s)
-            raise AirflowRescheduleException(at)  # type: ignore[no-untyped-call] # untyped in Airflow
-        self._not_before = time.monotonic() + wait_s
+                    f"{self.endpoint_name}: IRIS has to be left alone for {wait_s:.0f} s, which is longer than what is "
+                    f"left of the timeout of {self.timeout:.0f} s"
+                )
+        return wait_s

@@ -16,7 +16,7 @@ PACKAGE = "airflow_provider_trackunit"
 
 # A module may import those of the rows above its own, not those beside or below it.
 LAYERS = [
-    {"errors", "secrecy", "library_logs"},
+    {"errors", "secrecy", "library_logs", "deadline"},
     {"calls"},
     {"wire"},
     {"answers"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -213,9 +214,20 @@ def encode_json(value: Any, *, order: Literal["deterministic"] | None = None) ->
     import msgspec
 
     try:
+        if not _is_finite(value):
+            raise ValueError("a number in it is not finite")  # msgspec would write null
         return msgspec.json.encode(value, order=order)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise IrisConfigurationError(f"json: cannot be written as JSON ({error})") from None
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether all numbers within a value are ones that JSON can hold."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_is_finite, value))
 
 
 def _split_endpoint(origin: str, endpoint: str) -> tuple[str, str]:

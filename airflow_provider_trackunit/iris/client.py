@@ -15,11 +15,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 import requests
-import requests.adapters
 import urllib3
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.deadline import InTimeAdapter, answer_within
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.fetching import fetch_pages
 from airflow_provider_trackunit.iris.library_logs import without_queries
@@ -193,6 +193,7 @@ class IrisClient(ClientCore):
         try:
             with (
                 without_queries(),
+                answer_within(left_s),
                 self._session.request(
                     request.method,
                     request.url,
@@ -257,7 +258,7 @@ def _new_session() -> requests.Session:
     session.auth = _OurHeadersOnly()
     # The API has no cookies; a jar would be state that travels from one answer into the next request.
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=MAX_CONNECTIONS)
+    adapter = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.paging import Cursor, Page
 
-# Pages of a real collection differ, by the ids in them or at least now and then. A server that says the same over
-# and over, with a cursor that always moves, would otherwise be read for ever.
-_MOST_REPEATED: Final = 10
+# Pages of a real collection differ, by the ids in them. Where a query leaves those out, pages can be alike for a
+# while: as many as 10,000 nodes of GraphQL. A server that says the same over and over, with a cursor that always
+# moves, would otherwise be read for ever.
+_MOST_REPEATED: Final = 100
 
 
 class Walk:
@@ -73,7 +74,8 @@ class Walk:
         if page.next is not None and self._repeated >= _MOST_REPEATED:
             raise IrisPaginationError(
                 f"{self.call.endpoint}: the last {self._repeated} pages hold only records of pages before them, and "
-                "more are announced; the walk is stopped because it may never end"
+                "more are announced; the walk is stopped because it may never end. If the records are as they should be, ask "
+                "for something that tells them apart, such as their id"
             )
 
     def difference(self) -> str | None:

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_trackunit._compat import (
     AirflowFailException,
-    AirflowRescheduleException,
     AirflowSensorTimeout,
+    AirflowSkipException,
 )
 from airflow_provider_trackunit.iris.errors import IrisServerError
 from airflow_provider_trackunit.sensors import IrisSensor
@@ -142,18 +142,38 @@ def test_a_limit_that_lasts_longer_than_the_interval_is_waited_out_without_a_req
     assert len(iris_connection.requests(ASSETS)) == 1
 
 
+def next_poke_after(one: IrisSensor, elapsed_s: float) -> float:
+    """Return what Airflow asks for after a poke, once it has seen that the timeout is not over."""
+    return one._get_next_poke_interval(dt.datetime.now(dt.UTC), lambda: elapsed_s, 1)
+
+
 def test_in_reschedule_mode_the_limit_says_when_to_come_back(iris_connection: IrisEmulator) -> None:
     iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="500")
-    before = dt.datetime.now(dt.UTC)
-    with pytest.raises(AirflowRescheduleException) as raised:
-        poke(sensor(mode="reschedule", timeout=600))
-    assert 499 <= (raised.value.reschedule_date - before).total_seconds() <= 510
+    one = sensor(mode="reschedule", timeout=600)
+    assert poke(one) == (False, None)
+    assert 470 <= next_poke_after(one, elapsed_s=1) <= 500
 
 
-def test_in_reschedule_mode_a_limit_beyond_the_timeout_ends_the_wait(iris_connection: IrisEmulator) -> None:
-    iris_connection.hostile("year_long_wait")
-    with pytest.raises(AirflowSensorTimeout, match=r"longer than the timeout of 600 s: .*HTTP 429"):
-        poke(sensor(mode="reschedule", timeout=600))
+@pytest.mark.parametrize(
+    ("soft_fail", "end"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)], ids=["fail", "soft"]
+)
+def test_in_reschedule_mode_a_limit_beyond_what_is_left_of_the_timeout_ends_the_wait(
+    iris_connection: IrisEmulator, soft_fail: bool, end: type[Exception]
+) -> None:
+    iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="500")
+    one = sensor(mode="reschedule", timeout=600, soft_fail=soft_fail)
+    poke(one)
+    with pytest.raises(end, match="left of the timeout of 600 s"):
+        next_poke_after(one, elapsed_s=200)
+
+
+def test_in_poke_mode_airflow_goes_on_to_look_at_the_timeout_every_interval(
+    iris_connection: IrisEmulator,
+) -> None:
+    iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="500")
+    one = sensor(poke_interval=7)
+    poke(one)
+    assert next_poke_after(one, elapsed_s=1) == 7
 
 
 def test_every_request_argument_and_the_condition_are_templated() -> None:

@@ -26,7 +26,7 @@ QUERY = (
 )
 
 #: A walk whose pages repeat is stopped after so many of them.
-REPEATED = 10
+REPEATED = 100
 
 Records = list[Any]
 

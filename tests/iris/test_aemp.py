@@ -184,6 +184,12 @@ def test_a_series_is_the_only_list_of_its_page_whatever_its_name(key: str) -> No
     assert page.next == {"aempPage": 2, "of": None}
 
 
+@pytest.mark.parametrize("nothing", [b"", b" \n"])
+def test_nothing_at_all_in_the_place_of_a_later_page_is_no_end(nothing: bytes) -> None:
+    with pytest.raises(IrisPaginationError, match=r"nothing came for page 2"):
+        AempLinks().read(call(), {"aempPage": 2, "of": 3}, nothing)
+
+
 @pytest.mark.parametrize(
     "empty", [b"", b"{}", b'{"links":[]}', b'{"Links":[]}', b'{"links":[],"equipment":[]}']
 )

@@ -356,3 +356,15 @@ def test_a_query_value_takes_the_place_of_the_former_one() -> None:
 def test_the_repr_of_a_call_shows_neither_query_nor_body_nor_headers() -> None:
     call = make_call(ORIGIN, "/x?a=HIDDEN", method="POST", json={"b": "HIDDEN"}, headers={"X-Key": "HIDDEN"})
     assert "HIDDEN" not in repr(call)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), {"a": [1.5, float("inf")]}, {"a": ({"b": float("-inf")},)}],
+    ids=["nan", "list", "deep"],
+)
+def test_a_body_with_a_number_that_json_cannot_hold_is_refused_and_not_sent_as_null(value: Any) -> None:
+    with pytest.raises(
+        IrisConfigurationError, match=r"^json: cannot be written as JSON \(a number in it is not"
+    ):
+        make_call(ORIGIN, "/x", method="POST", json=value)

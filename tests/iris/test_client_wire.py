@@ -4,6 +4,7 @@ import gzip
 import logging
 import socket
 import ssl
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -191,6 +192,28 @@ def test_a_server_that_accepts_and_never_answers_is_given_up() -> None:
         with pytest.raises(IrisNoAnswerError, match=r"did not answer in time") as caught:
             client.run("/api/x")
         assert caught.value.sent
+
+
+def dripping(piece: bytes) -> Iterator[bytes]:
+    """Yield a line every 20 ms, for longer than any client of these tests waits."""
+    pace = threading.Event()
+    yield b"" if piece.startswith(b"HTTP/") else b"HTTP/1.1 200 OK\r\n"
+    for _ in range(250):
+        pace.wait(0.02)
+        yield piece
+
+
+@pytest.mark.parametrize(
+    "piece", [b"X-More: 1\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["headers", "100 Continue"]
+)
+def test_a_server_that_drips_the_head_of_its_answer_is_given_up_in_time(piece: bytes) -> None:
+    with ScriptedServer(dripping(piece)) as server, ScriptedServer(token_answer()) as auth:
+        client = scripted_client(server.url, f"{auth.url}/token", timeout_s=0.5, clock=time.monotonic)
+        begun = time.monotonic()
+        with pytest.raises(IrisNoAnswerError, match=r"did not answer in time"):
+            client.run("/api/x")
+        # All drips together take five seconds.
+        assert time.monotonic() - begun < 4
 
 
 # --- certificates ----------------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""Ends an answer in time, its head included, for the client for threads.
+
+A timeout of a socket is one for each read, so a server that drips header lines, or says ``100 Continue`` again and
+again, is never too slow for it. Here each read may take no longer than what is left for the whole answer.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+import requests.adapters
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+_ends_at: Final[ContextVar[float | None]] = ContextVar("iris_answer_ends_at", default=None)
+
+
+@contextmanager
+def answer_within(left_s: float) -> Iterator[None]:
+    """Let every answer that begins in this thread meanwhile be whole in so many seconds, or a ``TimeoutError``."""
+    token = _ends_at.set(time.monotonic() + left_s)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
+class InTimeAdapter(requests.adapters.HTTPAdapter):
+    """Sends as requests does, and reads answers as :func:`answer_within` says."""
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        """Make the pools of connections."""
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        """Return the pools of connections to a proxy."""
+        pools = super().proxy_manager_for(*arguments, **named)
+        pools.pool_classes_by_scheme = _POOLS
+        return pools
+
+
+class _InTime(io.RawIOBase):
+    """A socket's bytes, each read with the time that is left."""
+
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        self._socket = sock
+        self._bytes = sock.makefile("rb", buffering=0)
+        self._ends_at = ends_at
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what is there, or wait for it.
+
+        :raises TimeoutError: when the time is over
+        """
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the time for this answer is over")
+        self._socket.settimeout(left_s)
+        return self._bytes.readinto(buffer)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._bytes.close()
+        super().close()
+
+
+class _Opened:
+    """What an answer is read from, in the shape that ``http.client`` asks for."""
+
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        self._socket = sock
+        self._ends_at = ends_at
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return the file, which is read as bytes."""
+        return io.BufferedReader(_InTime(self._socket, self._ends_at))
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
+        ends_at = _ends_at.get()
+        opened: Any = sock if ends_at is None else _Opened(sock, ends_at)
+        super().__init__(opened, *arguments, **named)
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Answer
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
