@@ -62,15 +62,15 @@ class AempLinks:
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the page; the next is the one that is linked, or the following number while ``last`` is ahead."""
-        members = {name[:1].lower() + name[1:]: raw for name, raw in read_members(call, body).items()}
-        if not members and body.strip()[:1] not in {b"", b"{"}:
-            raise IrisPaginationError(f"{call.endpoint}: the page is not an object")
         asked = cursor["aempPage"]
         if asked > 1 and not body.strip():
             # An empty collection may say nothing at all; a page that another one announced may not.
             raise IrisPaginationError(
                 f"{call.endpoint}: nothing came for page {asked}, not even an empty page"
             )
+        members = {name[:1].lower() + name[1:]: raw for name, raw in read_members(call, body).items()}
+        if not members and body.strip()[:1] not in {b"", b"{"}:
+            raise IrisPaginationError(f"{call.endpoint}: the page is not an object")
         records = read_records(call, members, self.record_key) if set(members) - {"links"} else []
         links = self._linked_pages(call, members.get("links"))
         last = links.get("last")

@@ -239,7 +239,7 @@ def test_a_checkpoint_with_a_cursor_of_another_way_to_page_is_not_used() -> None
 @pytest.mark.parametrize("seed", range(20))
 def test_pages_that_came_ahead_of_an_error_are_not_taken_for_stored(seed: int) -> None:
     """As when a person clears a task that ended because the server repeated itself."""
-    count = 24
+    count = 124
 
     def page(request: Request, *, repeats: bool) -> Response:
         number = int(request.url.rpartition("page=")[2])
