@@ -143,7 +143,8 @@ def test_killed_at_any_write_the_next_try_completes_it_with_every_record_once(
         kills += 1
         export_pages(new_client(iris), request, MemoryStore(files))
         assert ids(result_of(files)[1]) == expected, f"killed {when} change {kills}"
-    assert kills > 12
+    # How many writes there are depends on how the pages came together where several are asked for at once.
+    assert kills > 8
 
 
 def test_killed_again_and_again_it_still_comes_to_its_end(iris: IrisEmulator, wanted: MakeRequest) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from airflow_provider_trackunit._compat import TaskDeferred
 from airflow_provider_trackunit.deferral import Deferrals
@@ -119,14 +119,17 @@ class TransferMachine(RuleBasedStateMachine):
 
     def expected(self) -> list[Any]:
         """Return what is there now, asked for without using up a limit."""
+        if self.kind == "machines":
+            return [self.name_of({"pin": pin}) for pin in self.pins if pin not in UNKNOWN]
         self.iris.settings(limits_on=False)
         client = new_client(self.iris)
-        if self.kind == "machines":
-            found = [{"pin": pin} for pin in self.pins if pin not in UNKNOWN]
-        else:
-            found = list(client.records(self.endpoint()))
+        while True:
+            # A refusal that was meant for a page that nobody asked for again is still there.
+            with suppress(IrisRateLimitError):
+                found = [self.name_of(record) for record in client.records(self.endpoint())]
+                break
         self.iris.settings(limits_on=True)
-        return [self.name_of(record) for record in found]
+        return found
 
     def name_of(self, record: Any) -> Any:
         """Return what tells a record from others."""
@@ -280,35 +283,38 @@ class TransferMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.iris.advance(seconds)
 
-    @precondition(lambda self: "_checkpoint.json" in self.files)
+    # How far a try gets depends on its threads, and hypothesis may not be asked for less where that differs: what has
+    # nothing to damage does nothing, and has no precondition.
+
     @rule(keep=st.integers(0, 400))
     def the_checkpoint_is_cut_off(self, keep: int) -> None:
+        if "_checkpoint.json" not in self.files:
+            return
         self.files["_checkpoint.json"] = self.files["_checkpoint.json"][:keep]
         self.older.clear()
 
-    @precondition(lambda self: self.files.get("_checkpoint.json"))
     @rule(at=st.integers(0, 2000), digit=st.sampled_from(b"0123456789"))
     def a_byte_of_the_checkpoint_changes(self, at: int, digit: int) -> None:
         """A digit becomes another, so that it stays JSON and says something else."""
-        data = bytearray(self.files["_checkpoint.json"])
+        data = bytearray(self.files.get("_checkpoint.json", b""))
         digits = [place for place, byte in enumerate(data) if byte in b"0123456789"]
-        if digits:
-            data[digits[at % len(digits)]] = digit
+        if not digits:
+            return
+        data[digits[at % len(digits)]] = digit
         self.files["_checkpoint.json"] = bytes(data)
         self.older.clear()
 
-    @precondition(lambda self: self.older and "_checkpoint.json" in self.files)
     @rule(back=st.integers(1, 3))
     def an_older_checkpoint_comes_back(self, back: int) -> None:
-        self.files["_checkpoint.json"] = self.older[-min(back, len(self.older))]
-        self.lost_a_part = True
+        if self.older and "_checkpoint.json" in self.files:
+            self.files["_checkpoint.json"] = self.older[-min(back, len(self.older))]
+            self.lost_a_part = True
 
-    # Beside a manifest the result is finished, and nobody promises to survive its loss.
-    @precondition(lambda self: "_checkpoint.json" in self.files and "_manifest.json" not in self.files)
     @rule(number=st.integers(0, 5))
     def a_stored_part_is_lost(self, number: int) -> None:
         parts = sorted(name for name in self.files if name.startswith("part-"))
-        if parts:
+        # Beside a manifest the result is finished, and nobody promises to survive its loss.
+        if parts and "_checkpoint.json" in self.files and "_manifest.json" not in self.files:
             del self.files[parts[number % len(parts)]]
             self.lost_a_part = True
             self.older.clear()
