@@ -162,7 +162,7 @@ def test_whatever_comes_over_the_wire_is_the_whole_answer_or_one_of_our_errors(
 ) -> None:
     for outcome in wire.outcomes(answer):
         # The size of a chunk, sent as if it were no chunk and with nothing behind it, is JSON: a number.
-        assert isinstance(outcome, IrisError | int) or outcome in (PAYLOAD, None)
+        assert isinstance(outcome, IrisError | int | float) or outcome in (PAYLOAD, None)
 
 
 @ONE_WIRE
