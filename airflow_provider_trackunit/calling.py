@@ -1,4 +1,4 @@
-"""What everything that calls an endpoint from a DAG has in common: the arguments of a request, and how errors end a task."""
+"""What everything that calls an endpoint has in common: the arguments of a request, and how errors end a task."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ class IrisRetryPolicy(RetryPolicy):
     """The retry policy that every operator of this provider has unless it is given another.
 
     A permanent error of IRIS fails the task at once. A transient one that carries ``retry_after`` is retried
-    after that time, within the task's ``retries``, unless that is more than a day. Every other exception is left to the task's own settings.
+    after that time, within the task's ``retries``, unless that is more than a day. Every other exception is left
+    to the task's own settings.
     """
 
     def evaluate(

@@ -226,7 +226,10 @@ class IrisClient(ClientCore):
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, packed or not, and not in full chunks, so that the clock is looked at while a server drips."""
+    """Yield the body as it arrives, packed or not.
+
+    Not in full chunks, so that the clock is looked at while a server drips.
+    """
     read1 = getattr(answer.raw, "read1", None)
     if read1 is None:  # urllib3 before 2.1
         yield from answer.raw.stream(_CHUNK_BYTES, decode_content=False)

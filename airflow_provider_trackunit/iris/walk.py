@@ -74,8 +74,8 @@ class Walk:
         if page.next is not None and self._repeated >= _MOST_REPEATED:
             raise IrisPaginationError(
                 f"{self.call.endpoint}: the last {self._repeated} pages hold only records of pages before them, and "
-                "more are announced; the walk is stopped because it may never end. If the records are as they should be, ask "
-                "for something that tells them apart, such as their id"
+                "more are announced; the walk is stopped because it may never end. If the records are as they should "
+                "be, ask for something that tells them apart, such as their id"
             )
 
     def difference(self) -> str | None:

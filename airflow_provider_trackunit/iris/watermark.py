@@ -102,9 +102,8 @@ def _begin(watermark: Value) -> str:
     try:
         return str(watermark) if moment is None else utc_text(moment - dt.timedelta(seconds=1))
     except OverflowError:
-        return str(
-            watermark
-        )  # at the end of the calendar, where there is no second earlier and no time in UTC
+        # At the end of the calendar, where there is no second earlier and no time in UTC.
+        return str(watermark)
 
 
 def has_window(value: Any) -> bool:
@@ -122,11 +121,8 @@ def utc_text(moment: dt.datetime) -> str:
 def _order(value: Value) -> tuple[int, float, str]:
     """Return what orders values: times by the moment they name, not by how they are written."""
     if not isinstance(value, str):
-        return (
-            0,
-            value,
-            "",
-        )  # as it is: a whole number can be too long for a float, or differ only in its last digit
+        # As it is: a whole number can be too long for a float, or differ only in its last digit.
+        return (0, value, "")
     moment = _moment(value)
     return (2, 0.0, value) if moment is None else (1, moment.timestamp(), "")
 
