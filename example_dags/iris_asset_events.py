@@ -1,15 +1,15 @@
 """
-# Asset events since the last run
+# Asset events of the day before
 
-Every morning, the events of the day before: faults, alerts, inspections, damage reports. The period goes into the
+Every morning, the events of the last day: faults, alerts, inspections, damage reports. The period goes into the
 body of the request, as the data interval of the run.
 
 **What it needs**: the connection `trackunit_default`. An API key needs the scope `account.event.view`.
 
 **What to change**: the schedule, and the filters in `json` (`assetIds`, `groupIds`, `siteIds`, `type`, `criticality`,
-`status`). The intervals join without a gap as long as the DAG is not paused; to catch up after a pause, set
-`catchup=True` and keep `max_active_runs=1`. Whether IRIS counts an event at the very border to both days is not
-documented: drop duplicates by `id` when you load.
+`status`): as it stands, events of the criticality `NONE` are left out. The intervals join without
+a gap as long as the DAG is not paused; to catch up after a pause, set `catchup=True` and keep `max_active_runs=1`.
+Whether IRIS counts an event at the very border to both days is not documented: drop duplicates by `id` when you load.
 
 **The limit to know**: IRIS answers two calls in 30 minutes, and every page of 1,000 events is a call. So a run should
 find at most 2,000 events; with more, shorten the interval. A retry comes after 31 minutes.

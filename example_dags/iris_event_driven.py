@@ -7,9 +7,9 @@ Airflow 3 only. A watcher in the triggerer asks IRIS for asset events; when new 
 **What it needs**: the connection `trackunit_default`, and a running triggerer. An API key needs the scope
 `account.event.view`.
 
-**What to change**: the filters in `REQUEST` (`assetIds`, `type`, `criticality`, `status`). `watermark` names the
-member of a record that only grows; an event that reaches IRIS later than one with a newer `timeOn` is not noticed,
-so let a daily run read the day again if every event counts.
+**What to change**: the filters in `REQUEST` (`assetIds`, `type`, `criticality`, `status`): as it stands, events of the
+criticality `NONE` are left out. `watermark` names the member of a record that only grows; an event that reaches IRIS
+later than one with a newer `timeOn` is not noticed, so let a daily run read the day again if every event counts.
 
 **The limit to know**: IRIS answers two calls in 30 minutes for all who use the same API user. The watcher takes one
 of them, the DAG the other.

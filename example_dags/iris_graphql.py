@@ -7,7 +7,7 @@ of all nodes.
 **What it needs**: the connection `trackunit_default`, and an IrisX subscription at Trackunit for GraphQL.
 
 **What to change**: the query. Keep `$first`, `$after` and `pageInfo { hasNextPage endCursor }`: with them the task
-walks all pages. A longer query can live in a file beside the DAG: `json={"query": "{% include 'assets.graphql' %}"}`.
+walks all pages. A longer query can live in a file beside the DAG: `json={"query": "assets.graphql", …}`.
 
 **The limit to know**: IRIS counts the complexity of a query, 50,000 points for one query and a budget for ten
 minutes. Members below a list count once for each record, so a deep query needs a smaller `first`.

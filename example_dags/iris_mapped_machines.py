@@ -9,9 +9,10 @@ task for all machines (`iris_operating_hours`) is far quicker: an instance spend
 token, for one request.
 
 **What it needs**: the connection `trackunit_default`, a subscription with the AEMP time series, and the pool that
-stands beside this file: `airflow pools import example_dags/pools.json`, or Admin, Pools in the web interface. The
-limits of IRIS hold for the account, and each process knows its own requests only; the pool is what makes the workers
-share. Give `pool="trackunit"` to every task of yours that asks for the same data.
+stands beside this file: `airflow pools import example_dags/pools.json`, or Admin, Pools in the web interface. An API key
+needs the scopes `api.iso15143.snapshot` and `api.iso15143.timeseries`. The limits of IRIS hold for
+the account, and each process knows its own requests only; the pool is what makes the workers share. Give
+`pool="trackunit"` to every task of yours that asks for the same data.
 
 **What to change**: `OUTPUT`, one line, for a store that all workers see, such as `s3://my-bucket/trackunit`; the
 slots of the pool, at most half as many as requests per second are allowed; `max_map_length` in Airflow's `[core]`
