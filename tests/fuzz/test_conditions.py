@@ -68,8 +68,7 @@ def test_a_condition_has_a_value_that_can_be_stored_or_is_one_of_our_errors(
     except IrisConfigurationError as error:
         checked(error)
         return
-    assert json.loads(json.dumps(value, allow_nan=False)) is not Ellipsis
-    json.dumps(value, ensure_ascii=False).encode()
+    assert json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode()) == value
 
 
 @given(condition=st.one_of(VALUES, st.just([]), st.just(b"a")))

@@ -82,11 +82,9 @@ def test_an_event_of_any_shape_continues_a_task_or_is_refused(event: Any) -> Non
     except ValueError as error:
         assert "resumed" in str(error)  # noqa: PT017 (either outcome is fine)
         return
-    assert deferrals.count < 10**6 or isinstance(deferrals.count, int)
-    assert (
-        Deferrals.of_event({"status": "done", "state": json.loads(json.dumps(dataclasses.asdict(deferrals)))})
-        == deferrals
-    )
+    assert isinstance(deferrals.count, int)
+    state = json.loads(json.dumps(dataclasses.asdict(deferrals)))
+    assert Deferrals.of_event({"status": "done", "state": state}) == deferrals
 
 
 @given(event=EVENTS)

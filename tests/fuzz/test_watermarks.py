@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from airflow_provider_trackunit.iris.paging import Unpaged
 from airflow_provider_trackunit.iris.patience import Patience
 from airflow_provider_trackunit.iris.watermark import (
     Mark,
-    Seen,
     advance,
     fill_window,
     oldest,
@@ -99,7 +99,7 @@ def test_a_stored_state_of_any_shape_is_read_or_counts_as_none(stored: Any) -> N
     seen = read_seen(stored)
     if seen is not None:
         advance(seen, [Mark(1, "a")])
-        assert isinstance(seen, Seen)
+        assert repr(read_seen(msgspec.to_builtins(seen))) == repr(seen)  # NaN is no equal of itself
 
 
 RECORDS = st.lists(
