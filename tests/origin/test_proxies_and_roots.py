@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from tests.origin.conftest import Ask, Certificate
 
-# base64 of "me:p@ss/word" and of "hunter2"
-PROXY_LOGIN, IN_A_URL, IN_A_HEADER = "p@ss/word", "me:p%40ss%2Fword", "bWU6cEBzcy93b3Jk"
-CONFIDENTIAL = (PROXY_LOGIN, "p%40ss%2Fword", IN_A_HEADER, "hunter2", TOKEN)
+# The password of the user "me", as both are written in a URL, and in a header: in base64.
+PROXY_PASSWORD, IN_A_URL, IN_A_HEADER = "p@ss/word", "me:p%40ss%2Fword", "bWU6cEBzcy93b3Jk"
+CONFIDENTIAL = (PROXY_PASSWORD, "p%40ss%2Fword", IN_A_HEADER, "hunter2", TOKEN)
 
 
 def told_by(error: BaseException, log: str) -> list[str]:

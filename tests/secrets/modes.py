@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ASSETS = "/api/asset/v1/assets"
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="dag", task_id="task", run_id="run", map_index=-1)}
+# Long enough for an answer on a machine that is busy with other things.
+TIMEOUT_S = 3.0
 _TRIGGER_SECONDS = 0.7
 
 
@@ -41,9 +43,13 @@ HASTY = Timing(sleep=_at_once, chance=lambda: 0.0)
 
 
 def impatient(task: Any) -> Any:
-    """Let a task try twice, and give up on an answer after half a second."""
-    task.__dict__["hook"] = IrisHook(timeout_s=0.5, max_attempts=2, max_wait_s=0.05)
+    """Let a task try twice, and not wait in between."""
+    task.__dict__["hook"] = impatient_hook()
     return task
+
+
+def impatient_hook() -> IrisHook:
+    return IrisHook(timeout_s=TIMEOUT_S, max_attempts=2, max_wait_s=0.05)
 
 
 def state_of(one: Any) -> str:
@@ -91,7 +97,7 @@ async def _first_event(trigger: Any) -> Any:
 
 
 def hook_run(request: dict[str, Any], _folder: Path, left: list[str]) -> None:
-    hook = IrisHook(timeout_s=0.5, max_attempts=2, max_wait_s=0.05)
+    hook = impatient_hook()
     try:
         left.append(json.dumps(hook.run(**request)))
     finally:
@@ -99,7 +105,7 @@ def hook_run(request: dict[str, Any], _folder: Path, left: list[str]) -> None:
 
 
 def hook_pages(request: dict[str, Any], _folder: Path, left: list[str]) -> None:
-    hook = IrisHook(timeout_s=0.5, max_attempts=2, max_wait_s=0.05)
+    hook = impatient_hook()
     left += [repr(page) for page in hook.pages(max_concurrency=3, **request)]
 
 

@@ -20,7 +20,14 @@ import pytest
 
 from airflow_provider_trackunit import storage, triggers
 from tests.secrets.modes import ASSETS, HASTY, MODES
-from tests.secrets.needles import CLIENT_SECRET, PASSWORD, QUERY, found_in, lines_that_tell
+from tests.secrets.needles import (
+    CLIENT_SECRET,
+    PASSWORD,
+    PASSWORD_MIDDLE,
+    QUERY,
+    found_in,
+    lines_that_tell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +92,7 @@ def full_disk(_iris: IrisEmulator, patch: pytest.MonkeyPatch) -> None:
 
 
 def proxied(iris: IrisEmulator, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("HTTPS_PROXY", "http://me:NeedleOfThePassword43@127.0.0.1:9")
+    patch.setenv("HTTPS_PROXY", f"http://me:{PASSWORD_MIDDLE}@127.0.0.1:9")
     patch.setenv("NO_PROXY", "")
     patch.setenv("no_proxy", "")
     connection(host="https://127.0.0.1:9", auth_url="https://127.0.0.1:9/token")(iris, patch)
