@@ -14,7 +14,8 @@ The filters in `json` (`assetIds`, `groupIds`, `siteIds`, `type`, `criticality`,
 variable back to its beginning.
 
 **The limit to know**: IRIS answers two calls in 30 minutes, and every page of 1,000 events is a call. So a run should
-find at most 2,000 events; after a long pause it fails after those, waits, and goes on. A retry comes after 31 minutes.
+find at most 2,000 events; after a long pause it fails after those, waits, and goes on. A retry comes after 31 minutes
+and brings 2,000 more: with three of them, a run reads 8,000. For more, raise `retries`, or set `deferrable=True`.
 """
 
 from __future__ import annotations
