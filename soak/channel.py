@@ -55,9 +55,11 @@ class Program:
 
     def send(self, message: dict[str, Any]) -> None:
         """Give it a line."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
+        # One that has ended takes no line; that it has is told by the reader.
+        with suppress(BrokenPipeError):
+            if self._process.stdin is not None:
+                self._process.stdin.write(json.dumps(message) + "\n")
+                self._process.stdin.flush()
 
     def stop(self) -> None:
         """Let it end, which it does when nothing more can come."""

@@ -32,6 +32,8 @@ _MORE_DESCRIPTORS = 8
 # What a heap may gain by being cut into pieces. A leak of half a MiB an hour is more than that between the two hours.
 _MORE_MIB = 4.0
 _EVENT_CALLS = 2
+# What the watcher may be behind at the end of the day: a poll every half hour, and two that a limit put off.
+_MOST_BEHIND_S = 3 * HALF_S
 # Two requests of a minute each, and the longest wait between them.
 _LONGEST_TRY_S = 240.0
 
@@ -107,7 +109,7 @@ def _faults(evidence: Evidence) -> Iterator[Check]:
 def _tasks(evidence: Evidence) -> Iterator[Check]:
     states = Counter(run.state for run in evidence.runs)
     retried = sum(run.tries - 1 for run in evidence.runs)
-    deferrals = sum(run.deferrals for run in evidence.runs if run not in evidence.sensors())
+    deferrals = sum(run.deferrals for run in evidence.runs if run.dag_id not in evidence.day.batch_of)
     figure = f"{dict(states)}, {retried} tries again, {deferrals} deferrals of operators"
     yield Check("runs", figure, "all succeed", set(states) == {"success"})
 
@@ -159,8 +161,13 @@ def _watched(day: Day) -> Check:
         wrong += fired["count"] != wanted or not joins
         total += fired["count"]
         begin = fired["watermark"]
-    figure = f"{total} events in {len(day.watched)} firings, {wrong} with a wrong count or a gap"
-    return Check("watcher", figure, "0", wrong == 0 and bool(day.watched))
+    behind_s = day.ends_s - _second_of(begin)
+    figure = (
+        f"{total} events in {len(day.watched)} firings, {wrong} with a wrong count or a gap; "
+        f"the last {behind_s:.0f} s before the end"
+    )
+    holds = wrong == 0 and bool(day.watched) and behind_s <= _MOST_BEHIND_S
+    return Check("watcher", figure, f"0, {_MOST_BEHIND_S:.0f} s", holds)
 
 
 def _events_between(first_s: int, last_s: int) -> range:

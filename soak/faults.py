@@ -1,7 +1,7 @@
 """What goes wrong on the way: every kind that the emulator knows, as far as a retry can mend it.
 
-Left out are ``html``, ``garbage`` and ``redirect``: they end a task at once by contract (a wrong path, a proxy that changes
-answers), and have tests of their own.
+Left out are ``html``, ``garbage`` and ``redirect``: they end a task at once by contract (a wrong path, a proxy that
+changes answers), and have tests of their own.
 """
 
 from __future__ import annotations

@@ -119,5 +119,5 @@ class Tokens:
         )
 
     def allowed(self) -> int:
-        """Return how many a client needs at the most: one more for each revocation, renewals a minute ahead of expiry."""
+        """Return how many a client needs at most: one more for each revocation, renewals a minute ahead of expiry."""
         return 1 + int(self.seconds // (TOKEN_S - 60)) + self.revoked
