@@ -41,17 +41,19 @@ def main() -> None:
 
 def installed() -> list[str]:
     """Return each dependency with its own ones, as ``name==version``, without Airflow's."""
-    names: set[str] = set()
     todo = [(DISTRIBUTION, extra) for extra in EXTRAS]
+    # With its extra each: what was found without one may be asked for again with one.
+    done = set(todo)
     while todo:
         name, extra = todo.pop()
         for needed in map(Requirement, requires(name) or []):
             found = canonicalize_name(needed.name)
             applies = needed.marker is None or needed.marker.evaluate({"extra": extra})
-            if applies and found not in names and not found.startswith("apache-airflow"):
-                names.add(found)
-                todo += [(found, ""), *((found, each) for each in needed.extras)]
-    names.discard(DISTRIBUTION)
+            if applies and not found.startswith("apache-airflow"):
+                new = {(found, each) for each in ("", *needed.extras)} - done
+                done |= new
+                todo += new
+    names = {name for name, _ in done} - {DISTRIBUTION}
     return sorted(f"{name}=={version(name)}" for name in names)
 
 
@@ -86,7 +88,8 @@ def audit(pinned: list[str], *arguments: str) -> dict[str, Any]:
 def known(report: dict[str, Any]) -> list[str]:
     """Return a line for each vulnerability, with the versions that mend it."""
     return [
-        f"{package['name']} {package['version']}: {found['id']}, mended in {', '.join(found['fix_versions']) or 'none'}"
+        f"{package['name']} {package['version']}: {found['id']}, "
+        f"mended in {', '.join(found['fix_versions']) or 'none'}"
         for package in report["dependencies"]
         for found in package.get("vulns", [])
     ]
