@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis, started for one run: on the loopback interface, on free ports, with data in a scratch folder."""
+"""PostgreSQL and Redis, started for one run: on the loopback interface, on free ports, data in a scratch folder."""
 
 from __future__ import annotations
 

@@ -54,7 +54,8 @@ def fan_out(dag_id: str, pool: str | None) -> None:
                 for number, item in enumerate(items)
             ]
 
-        items = machines(fleet.output, FOLDER + "/fleet", "{{ params.machines }}")  # type: ignore[arg-type]  # once the fleet is there
+        # What stands here is filled in once the fleet is there.
+        items = machines(fleet.output, FOLDER + "/fleet", "{{ params.machines }}")  # type: ignore[arg-type]
         IrisToObjectStorageOperator.partial(task_id="hours", endpoint=HOURS, **limited).expand_kwargs(
             instances(items, FOLDER + "/hours")  # type: ignore[arg-type]
         )
