@@ -305,7 +305,8 @@ def test_a_run_that_dies_while_it_clears_the_folder_leaves_nothing_that_counts_w
                 MortalStore(files, dies_at, "after"),
             )
         export_pages(new_client(iris), wanted(), MemoryStore(files))
-        assert len(set(ids(result_of(files)[1]))) == 1000
+        found = ids(result_of(files)[1])
+        assert len(found) == len(set(found)) == 1000
 
 
 # -- others in the same place
