@@ -1,4 +1,4 @@
-"""What the README alone has to say: in which order, for which versions. Its code and its links are tested in ``docs/``."""
+"""What the README alone has to say: in which order, for which versions. Its code and links: ``tests/docs``."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ GENUINE = read_checkpoint(UNFINISHED["_checkpoint.json"])
 def test_a_checkpoint_that_was_meant_to_mislead_loses_no_file_and_raises_nothing_else(
     position: Position, parts: list[Part], lost: set[str], items: list[dict[str, Any]] | None
 ) -> None:
-    """Its checksum is right, so somebody wrote it so; what it promises can be wrong, what the manifest names is there."""
+    """Its checksum is right, so it was written so; what it promises can be wrong, what the manifest names is there."""
     files = {name: data for name, data in UNFINISHED.items() if name not in lost}
     genuine = GENUINE if items is None else _begun(items)
     forged = msgspec.structs.replace(genuine, position=position, parts=parts)

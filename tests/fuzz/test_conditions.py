@@ -17,14 +17,16 @@ from tests.fuzz.documents import VALUES, hostile
 from tests.fuzz.wires import ORIGIN, checked
 
 FUNCTIONS = [
-    "abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "keys", "length", "map", "max", "max_by", "merge", "min", "min_by",
-    "not_null", "reverse", "sort", "sort_by", "starts_with", "sum", "to_array", "to_number", "to_string", "type", "values", "nope",
+    "abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "keys", "length", "map", "max", "max_by",
+    "merge", "min", "min_by", "not_null", "reverse", "sort", "sort_by", "starts_with", "sum", "to_array",
+    "to_number", "to_string", "type", "values", "nope",
 ]  # fmt: skip
 ATOMS = st.sampled_from(
     [
-        "@", "a", "b", '"a"', "content", "*", "[*]", "[]", "[0]", "[-1]", "[9999999999999999999999]", "[::0]", "[::-1]", "[?a]", "[?@ > `1`]",
-        "`1`", "`null`", "`1e999`", "`-0`", '`"\\\\ud800"`', "`[1, {}]`", "`x`", "'raw'", "&a", "&@", "&*", "{x: a}", "[a, b]", "!a",
-        "a == b", "a > b", "a && b", "a || b", '"\\ud800"', "`\ud800`", "\x00", "\u0661", "", "`" + "[" * 3000 + "`",
+        "@", "a", "b", '"a"', "content", "*", "[*]", "[]", "[0]", "[-1]", "[9999999999999999999999]", "[::0]",
+        "[::-1]", "[?a]", "[?@ > `1`]", "`1`", "`null`", "`1e999`", "`-0`", '`"\\\\ud800"`', "`[1, {}]`",
+        "`x`", "'raw'", "&a", "&@", "&*", "{x: a}", "[a, b]", "!a", "a == b", "a > b", "a && b", "a || b",
+        '"\\ud800"', "`\ud800`", "\x00", "\u0661", "", "`" + "[" * 3000 + "`",
     ]
 )  # fmt: skip
 EXPRESSIONS = st.one_of(

@@ -20,11 +20,14 @@ from tests.fuzz.wires import PASSWORD, SECRET, checked
 URLS = st.one_of(
     st.sampled_from(
         [
-            "", "iris.trackunit.com", "https://iris.trackunit.com", "https://iris.trackunit.com/", "https://iris.trackunit.com:8443", "http://localhost:1",
-            "http://127.0.0.1", "http://[::1]:80", "http://iris.trackunit.com", f"https://user:{PASSWORD}@iris.trackunit.com", f"//{SECRET}@x", "ftp://x",
-            "https://", "https://[::1", "https://x:99999", "https://x:y", "https://x/path?query#f", "https://x\n.y", "https://\u0131ris.com", "https://a..b",
-            "https://" + "a" * 300, "https://x%00y", "\ud800", "https://x/\ud800", "http://0x7f.1", "http://localhost.", "http://LOCALHOST", "file:///etc",
-            "https://x:\u0664\u0664\u0663", "https://1.2.3.4.5", "https://x/t\u00f8ken", "https://x/a b", "https://x/%zz",
+            "", "iris.trackunit.com", "https://iris.trackunit.com", "https://iris.trackunit.com/",
+            "https://iris.trackunit.com:8443", "http://localhost:1", "http://127.0.0.1", "http://[::1]:80",
+            "http://iris.trackunit.com", f"https://user:{PASSWORD}@iris.trackunit.com", f"//{SECRET}@x",
+            "ftp://x", "https://", "https://[::1", "https://x:99999", "https://x:y", "https://x/path?query#f",
+            "https://x\n.y", "https://\u0131ris.com", "https://a..b", "https://" + "a" * 300, "https://x%00y",
+            "\ud800", "https://x/\ud800", "http://0x7f.1", "http://localhost.", "http://LOCALHOST",
+            "file:///etc", "https://x:\u0664\u0664\u0663", "https://1.2.3.4.5", "https://x/t\u00f8ken",
+            "https://x/a b", "https://x/%zz",
         ]
     ),
     st.text(max_size=20),

@@ -22,9 +22,11 @@ SLASHES = st.sampled_from(["//", "//", "//", "/", "", "///", "\\\\", "/\\", "//\
 USERS = st.sampled_from(["", "", "", f"{TOKEN}@", "user:pass@", f"{HOST}@", "@", f"{HOST}%40"])
 HOSTS = st.sampled_from(
     [
-        HOST, HOST, HOST, HOST.upper(), f"{HOST}.", f"{HOST}.evil.example", f"evil.example#{HOST}", f"evil.example?{HOST}",
-        "evil.example", "\u0131ris.example.com", "ir\u0456s.example.com", "xn--irs-eya.example.com", "[::1]", "[::1", "[v1.x]", "127.0.0.1", "0x7f000001",
-        "iris.example.com\x00.evil.example", "iris.\nexample.com", "iris%2eexample%2ecom", "\u3002", "a" * 70 + ".com", "",
+        HOST, HOST, HOST, HOST.upper(), f"{HOST}.", f"{HOST}.evil.example", f"evil.example#{HOST}",
+        f"evil.example?{HOST}", "evil.example", "\u0131ris.example.com", "ir\u0456s.example.com",
+        "xn--irs-eya.example.com", "[::1]", "[::1", "[v1.x]", "127.0.0.1", "0x7f000001",
+        "iris.example.com\x00.evil.example", "iris.\nexample.com", "iris%2eexample%2ecom", "\u3002",
+        "a" * 70 + ".com", "",
     ]
 )  # fmt: skip
 PORTS = st.sampled_from(
@@ -32,9 +34,9 @@ PORTS = st.sampled_from(
 )
 PATHS = st.sampled_from(
     [
-        FLEET, FLEET, FLEET, f"{FLEET}/", f"{FLEET}/..", "/public/../public/api/aemp/v2/15143/-3/Fleet", FLEET.upper(),
-        FLEET.replace("/Fleet", "%2FFleet"), FLEET.replace("-3", "%2d3"), f"/evil{FLEET}", f"{FLEET}\\", "", "/", "/other",
-        f"{FLEET};x=1", f"{FLEET}/Equipment/ID/1",
+        FLEET, FLEET, FLEET, f"{FLEET}/", f"{FLEET}/..", "/public/../public/api/aemp/v2/15143/-3/Fleet",
+        FLEET.upper(), FLEET.replace("/Fleet", "%2FFleet"), FLEET.replace("-3", "%2d3"), f"/evil{FLEET}",
+        f"{FLEET}\\", "", "/", "/other", f"{FLEET};x=1", f"{FLEET}/Equipment/ID/1",
     ]
 )  # fmt: skip
 PAGES = st.sampled_from(

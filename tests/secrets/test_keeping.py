@@ -1,4 +1,4 @@
-"""What keeps secrets out of sight: reprs, spellings, Airflow's masker, the filter on urllib3's log, endpoints without query."""
+"""What keeps secrets out of sight: reprs, spellings, Airflow's masker, a filter on urllib3's log, no query in names."""
 
 from __future__ import annotations
 

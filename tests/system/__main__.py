@@ -1,7 +1,7 @@
-"""``python -m tests.system [scenario ...]``: what waits, in a real Airflow with a real triggerer, through all that may happen to it.
+"""``python -m tests.system [scenario ...]``: what waits, in a real Airflow, through all that may happen to it.
 
-The Airflow is that of the environment (2.11 and later), its database SQLite in a scratch folder. A line for each
-scenario says what was observed; the end is 1 when one of them failed.
+The Airflow is that of the environment (2.11 and later), with a real triggerer; its database is SQLite in a scratch
+folder. A line for each scenario says what was observed; the end is 1 when one of them failed.
 """
 
 from __future__ import annotations

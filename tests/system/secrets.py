@@ -49,7 +49,10 @@ def nothing_told(airflow: LiveAirflow, iris: Iris) -> str:
     told = {place: names for place, names in told.items() if names}
     demand(not told, f"told: {told}")
     logs = sum(1 for _ in airflow.home.path.rglob("*.log"))
-    return f"{len(states)} tasks, {states.count('failed')} failed, one of them in the triggerer; {logs} logs and all tables searched"
+    return (
+        f"{len(states)} tasks, {states.count('failed')} failed, one of them in the triggerer; "
+        f"{logs} logs and all tables searched"
+    )
 
 
 def _store(airflow: LiveAirflow, file: Path, **connections: object) -> None:
