@@ -150,7 +150,7 @@ class AsyncIrisClient(ClientCore):
 
         :raises IrisTokenError: when the token endpoint refuses
         """
-        return await self._token_rules().async_retrying(self._pause)(self._token)
+        return await self._token_rules().async_retrying(self._sleep)(self._token)
 
     async def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
@@ -167,7 +167,7 @@ class AsyncIrisClient(ClientCore):
         async def attempt() -> Response:
             return await self._drive(self._attempt(call, row, request))
 
-        return await self._rules_of(call, row).async_retrying(self._pause)(attempt)
+        return await self._rules_of(call, row).async_retrying(self._sleep)(attempt)
 
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
@@ -186,12 +186,8 @@ class AsyncIrisClient(ClientCore):
 
     async def _do(self, step: Step) -> Any:
         if isinstance(step, Sleep):
-            return await self._pause(step.seconds)
+            return await self._sleep(step.seconds)
         return await (self._send(step.request) if isinstance(step, Send) else self._token())
-
-    async def _pause(self, seconds: float) -> None:
-        self._refuse_late(seconds)
-        await self._sleep(seconds)
 
     async def _token(self) -> Token:
         """Return the current token, or a new one; one request for it however many coroutines ask.

@@ -125,7 +125,7 @@ class IrisClient(ClientCore):
 
         :raises IrisTokenError: when the token endpoint refuses
         """
-        return self._token_rules().retrying(self._pause)(self._token)
+        return self._token_rules().retrying(self._sleep)(self._token)
 
     def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
@@ -138,7 +138,7 @@ class IrisClient(ClientCore):
     def _answer(self, call: Call, row: Endpoint) -> Response:
         """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
         request = build_request(call)
-        retrying = self._rules_of(call, row).retrying(self._pause)
+        retrying = self._rules_of(call, row).retrying(self._sleep)
         return retrying(lambda: self._drive(self._attempt(call, row, request)))
 
     def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
@@ -158,12 +158,8 @@ class IrisClient(ClientCore):
 
     def _do(self, step: Step) -> Any:
         if isinstance(step, Sleep):
-            return self._pause(step.seconds)
+            return self._sleep(step.seconds)
         return self._send(step.request) if isinstance(step, Send) else self._token()
-
-    def _pause(self, seconds: float) -> None:
-        self._refuse_late(seconds)
-        self._sleep(seconds)
 
     def _token(self) -> Token:
         """Return the current token, or a new one; one request for it however many threads ask."""

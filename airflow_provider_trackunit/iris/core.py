@@ -208,16 +208,6 @@ class ClientCore:
         self._tokens.keep(token)
         return token
 
-    def _refuse_late(self, seconds: float) -> None:
-        """Say before a sleep that it would go beyond this client's time.
-
-        :raises IrisNoAnswerError: if so
-        """
-        if self._ends_at is not None and self._clock() + seconds > self._ends_at:
-            raise IrisNoAnswerError(
-                f"the time for this client is used up: no time is left to wait {seconds:.1f} s", sent=False
-            )
-
     def _begin(self, request: Request) -> tuple[float, float]:
         """Count a request that is about to leave; return the seconds it may take, and when they end."""
         now = self._clock()

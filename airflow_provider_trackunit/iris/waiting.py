@@ -176,14 +176,21 @@ class RetryRules:
         return tenacity.AsyncRetrying(sleep=sleep, reraise=True, **self._conditions())
 
     def _conditions(self) -> dict[str, Any]:
+        waits: dict[int, float] = {}
+
+        def wait_s(state: tenacity.RetryCallState) -> float:
+            # Drawn once for each attempt: what is slept must be what was found short enough.
+            attempt = state.attempt_number
+            return waits.setdefault(attempt, self.wait_s(attempt, _error_of(state)))
+
         return {
             "retry": lambda state: self.may_repeat(_error_of(state)),
             "stop": lambda state: (
                 state.attempt_number >= self.max_attempts
-                or self.wait_s(state.attempt_number, _error_of(state)) > self.max_wait_s
-                or self.wait_s(state.attempt_number, _error_of(state)) >= self.left_s()
+                or wait_s(state) > self.max_wait_s
+                or wait_s(state) >= self.left_s()
             ),
-            "wait": lambda state: self.wait_s(state.attempt_number, _error_of(state)),
+            "wait": wait_s,
             "before_sleep": self._announce,
         }
 

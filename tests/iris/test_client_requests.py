@@ -1,5 +1,6 @@
 """One request of the client, over real HTTP on loopback: tokens, retries, limits."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -502,6 +503,18 @@ def test_a_client_does_not_sleep_past_the_end_of_its_time_and_tells_the_real_rea
     with pytest.raises(IrisServerError, match=r"HTTP 503"):
         client.run(ASSETS)
     assert clock.now - began <= 10.0
+
+
+@pytest.mark.parametrize("jitter", [*itertools.product([0.0, 1.0], repeat=3)])
+def test_however_the_jitter_falls_the_end_of_its_time_does_not_hide_the_real_reason(
+    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock, jitter: tuple[float, ...]
+) -> None:
+    chances = itertools.cycle(jitter)
+    client = new_client(budget_s=0.75, max_attempts=20, chance=lambda: next(chances))
+    iris_emulator.fault(path=ASSETS, status=503, times=None)
+    with pytest.raises(IrisServerError, match=r"HTTP 503"):
+        client.run(ASSETS)
+    assert clock.slept in ([], [0.5])
 
 
 def test_a_client_does_not_wait_for_a_limit_past_the_end_of_its_time(

@@ -311,6 +311,13 @@ def test_the_loop_ends_with_an_answer_or_with_the_error_itself(
     assert attempts(rules, *outcomes) == (made, slept, result)
 
 
+@pytest.mark.parametrize("jitter", [*itertools.product([0.0, 1.0], repeat=3)])
+def test_the_wait_that_is_slept_is_the_one_that_was_found_short_enough(jitter: tuple[float, ...]) -> None:
+    chances = itertools.cycle(jitter)
+    rules = RetryRules(4, 120.0, safe=True, chance=lambda: next(chances), left_s=lambda: 0.75)
+    assert attempts(rules, FAILED, "ok") in [(1, [], FAILED), (2, [0.5], "ok")]
+
+
 def test_each_retry_is_logged_with_attempt_wait_and_reason(caplog: pytest.LogCaptureFixture) -> None:
     attempts(RetryRules(4, 120.0, safe=True, chance=lambda: 1.0), FAILED, "ok")
     assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
