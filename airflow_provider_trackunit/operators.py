@@ -39,7 +39,8 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
     :param method: the HTTP method (templated)
     :param path_params: a value for each placeholder; percent-encoded (templated)
     :param query_params: the query; None values are left out, lists repeat their name (templated)
-    :param json: the body; a string that ends in ``.graphql`` is read from that file (templated)
+    :param json: the body; a string in it that ends in ``.graphql`` is read from that file beside the DAG, as in
+        ``{"query": "assets.graphql"}`` (templated)
     :param headers: extra headers (templated)
     :param paginate: whether to read all pages of a collection; False gives the one answer, decoded
     :param max_records: a collection with more records fails the task, because it would not fit into an XCom;

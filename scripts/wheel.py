@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from email.parser import HeaderParser
@@ -100,6 +101,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="wheel-") as folder:
             wheel = _built_twice(Path(folder))
             _check_contents(wheel)
+            _check_source(next(wheel.parent.glob("*.tar.gz")))
             _check_files(sorted(wheel.parent.glob("*[lz]")))
             _check_installed(wheel, Path(folder) / "airflow")
             shutil.rmtree(DIST, ignore_errors=True)
@@ -149,6 +151,15 @@ def _check_contents(wheel: Path) -> None:
     if missing:
         raise UnfitError(f"The wheel lacks the classifiers {sorted(missing)}")
     _good(f"{len(names)} files: the package, py.typed, LICENSE and NOTICE, nothing else")
+
+
+def _check_source(archive: Path) -> None:
+    """Refuse a source archive that lacks a file of the tree, because its tests and its docs name them all."""
+    with tarfile.open(archive) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    tree = set(filter(None, run(["git", "-C", str(ROOT), "ls-files", "-z"]).split("\0")))
+    _same("the files that the source archive lacks", sorted(tree - names), [])
+    _good(f"{len(names)} files in the source archive: all of the tree")
 
 
 def _check_files(files: list[Path]) -> None:

@@ -140,7 +140,8 @@ class Body:
         if self._size > self._request.max_body_bytes:
             raise IrisUnexpectedResponseError(
                 f"{self._request.label}: the answer is larger than {self._request.max_body_bytes // 2**20} MiB; it was "
-                "not read further. If it is a page, ask for smaller ones",
+                "not read further. A page can be asked for with fewer records; anything else does not come from IRIS: "
+                "check host and Auth URL of the connection",
                 status=self._status,
             )
 
