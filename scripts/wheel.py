@@ -123,7 +123,8 @@ def _built_twice(folder: Path) -> Path:
     built = [build(tree, folder / "one")]
     # What differs between two machines that have the same commit.
     for file in (path for path in snapshot(folder / "elsewhere" / "tree").rglob("*") if path.is_file()):
-        file.chmod(0o600)
+        # Git keeps one bit of a mode: whether the file can be run.
+        file.chmod(0o700 if file.stat().st_mode & 0o100 else 0o600)
         os.utime(file, (0, 0))
     built.append(build(folder / "elsewhere" / "tree", folder / "two"))
     first, second = ({file.name: _sha256(file) for file in wheel.parent.glob("*[lz]")} for wheel in built)
