@@ -161,7 +161,7 @@ def _watched(day: Day) -> Check:
         wrong += fired["count"] != wanted or not joins
         total += fired["count"]
         begin = fired["watermark"]
-    behind_s = day.ends_s - _second_of(begin)
+    behind_s = max(0.0, day.ends_s - _second_of(begin))
     figure = (
         f"{total} events in {len(day.watched)} firings, {wrong} with a wrong count or a gap; "
         f"the last {behind_s:.0f} s before the end"

@@ -26,7 +26,7 @@ from airflow_provider_trackunit.iris.watermark import (
 )
 from airflow_provider_trackunit.triggers import IrisEventTrigger
 from tests.fuzz.documents import VALUES, hostile
-from tests.fuzz.test_pages import STYLES, in_pages, script, server_of
+from tests.fuzz.test_pages import STYLES, Style, in_pages, script, server_of
 from tests.fuzz.wires import ORIGIN, WiredAsyncClient, on_loop
 
 NOW = dt.datetime(2026, 1, 15, 6, 0, tzinfo=dt.UTC)
@@ -153,11 +153,31 @@ PAGED = ["page and size", "links", "Relay", "recognised by after"]
 
 
 @given(name=st.sampled_from(PAGED), bodies=st.lists(hostile(RECORDS), min_size=1, max_size=3))
-def test_a_watcher_meets_pages_of_any_kind_with_marks_or_one_of_our_errors(
-    name: str, bodies: list[bytes]
-) -> None:
+def test_a_watcher_soon_leaves_a_server_that_sends_no_pages(name: str, bodies: list[bytes]) -> None:
     _, exchange = sweep(script(bodies)(), name)
     assert len(exchange.asked) <= 12
+
+
+def pages_of(style: Style) -> st.SearchStrategy[list[bytes]]:
+    """Return the answers of a server that was meant to send three pages of this style."""
+    in_turn = [hostile(RECORDS.map(lambda some, at=at: style.page(some, at, 3, 6))) for at in range(3)]  # type: ignore[misc]
+    return st.tuples(*in_turn).map(list)
+
+
+PAGES = {name: pages_of(STYLES[name]) for name in PAGED}
+
+
+@given(name_and_bodies=st.one_of([st.tuples(st.just(name), bodies) for name, bodies in PAGES.items()]))
+def test_a_watcher_meets_pages_of_any_kind_with_marks_or_one_of_our_errors(
+    name_and_bodies: tuple[str, list[bytes]],
+) -> None:
+    name, bodies = name_and_bodies
+    found, exchange = sweep(script(bodies)(), name)
+    if exchange.error is None:
+        marks, pages = found
+        assert pages == len(exchange.asked)
+        count, _ = advance(None, marks)
+        assert count == len({mark.digest for mark in marks})
 
 
 @given(name=st.sampled_from(PAGED), stamps=st.lists(st.integers(0, 10**6), max_size=8, unique=True))
