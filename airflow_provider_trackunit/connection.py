@@ -118,7 +118,7 @@ def _settings_of(stored: _Stored) -> ConnectionSettings:
             username=stored.login,
             password=_secret(stored.password, "API password (password)"),
             scope=_text(extra, "scope"),
-            auth_url=_text(extra, "auth_url"),
+            auth_url=Secret(_text(extra, "auth_url")),
         ),
         base_url=host,
         ca_bundle=_text(extra, "ca_bundle") or None,

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.secrecy import Secret
 
 #: Where IRIS is (developer hub, page "REST introduction").
 BASE_URL: Final = "https://iris.trackunit.com"
@@ -81,26 +82,34 @@ def read_origin(url: str, *, setting: str) -> str:
     :param setting: what the connection form calls the field, for the message
     :raises IrisConfigurationError: when the URL is unusable; the text names the field
     """
-    text = url.strip()
-    if "://" not in text:
-        text = f"https://{text}"
+    text = Secret(url.strip())
+    parts = _split(text if "://" in text else Secret(f"https://{text}"))
+    if parts is None:
+        # Python's own text repeats a part of the URL, which may be a part of a password.
+        raise IrisConfigurationError(f"{setting}: not a URL; give it as https://host or https://host:port")
+    scheme, name, port, has_credentials = parts
+    if scheme not in {"http", "https"}:
+        raise IrisConfigurationError(f"{setting}: the scheme must be https, not {scheme!r}")
+    if not name or _UNSAFE_IN_URL.search(text):
+        raise IrisConfigurationError(f"{setting}: no host in the URL, or a blank or control character in it")
+    if has_credentials:
+        raise IrisConfigurationError(f"{setting}: put credentials in their own fields, not in the URL")
+    host = _read_host(name.rstrip("."), setting, plain=scheme == "http")
+    default_port = {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{host}" if port in {None, default_port} else f"{scheme}://{host}:{port}"
+
+
+def _split(url: Secret) -> tuple[str, str | None, int | None, bool] | None:
+    """Return scheme, host, port and whether there are credentials; None for what is no URL.
+
+    A traceback can show the variables of its frames, and what ``urlsplit`` returns shows a password: it stays here.
+    """
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        # Python's own text repeats a part of the URL, which may be a part of a password.
-        raise IrisConfigurationError(
-            f"{setting}: not a URL; give it as https://host or https://host:port"
-        ) from None
-    if parts.scheme not in {"http", "https"}:
-        raise IrisConfigurationError(f"{setting}: the scheme must be https, not {parts.scheme!r}")
-    if not parts.hostname or _UNSAFE_IN_URL.search(text):
-        raise IrisConfigurationError(f"{setting}: no host in the URL, or a blank or control character in it")
-    if parts.username is not None or parts.password is not None:
-        raise IrisConfigurationError(f"{setting}: put credentials in their own fields, not in the URL")
-    host = _read_host(parts.hostname.rstrip("."), setting, plain=parts.scheme == "http")
-    default_port = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" if port in {None, default_port} else f"{parts.scheme}://{host}:{port}"
+        return None
+    return parts.scheme, parts.hostname, port, parts.username is not None or parts.password is not None
 
 
 def _read_host(host: str, setting: str, *, plain: bool) -> str:

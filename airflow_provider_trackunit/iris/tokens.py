@@ -116,7 +116,7 @@ class Credentials:
             "API username (login)": self.username,
             "API password (password)": Secret(self.password),
             "Scope (extra 'scope')": self.scope,
-            _AUTH_URL_FIELD: self.auth_url,
+            _AUTH_URL_FIELD: Secret(self.auth_url),
         }
         for name, value in fields.items():
             if _HALF_A_CHARACTER.search(value):
@@ -126,8 +126,8 @@ class Credentials:
 
     def _refuse_auth_url(self) -> None:
         read_origin(self.token_url, setting=_AUTH_URL_FIELD)
-        parts = urlsplit(self.token_url)
-        if parts.query or parts.fragment:
+        *_, query, fragment = map(Secret, urlsplit(self.token_url))
+        if query or fragment:
             raise IrisConfigurationError(
                 f"{_AUTH_URL_FIELD}: give the address without a query or fragment; nothing behind '?' or '#' is sent"
             )
@@ -144,10 +144,10 @@ class Credentials:
         return tuple(Secret(one) for one in (self.client_secret, self.password, self.basic) if one)
 
     @property
-    def token_url(self) -> str:
-        """The token endpoint that is used."""
-        text = self.auth_url.strip() or (API_USER_AUTH_URL if self.username else API_KEY_AUTH_URL)
-        return text if "://" in text else f"https://{text}"
+    def token_url(self) -> Secret:
+        """The token endpoint that is used. Until it is looked at, there may be a password in it."""
+        text = Secret(self.auth_url.strip() or (API_USER_AUTH_URL if self.username else API_KEY_AUTH_URL))
+        return text if "://" in text else Secret(f"https://{text}")
 
 
 @dataclass(frozen=True, slots=True)

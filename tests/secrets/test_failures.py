@@ -113,7 +113,12 @@ PLAYS: dict[str, Play] = {
     "secret is a list": connection(client_secret=[CLIENT_SECRET]),
     "no client id": connection(client_id=None),
     "no password": connection(password=None),
-    "credentials in the host": connection(host=f"https://me:{PASSWORD[-3:]}x@127.0.0.1"),
+    "credentials in the host": connection(host=f"https://me:{PASSWORD_MIDDLE}@127.0.0.1"),
+    "credentials in a host that is none": connection(host=f"https://me:{PASSWORD_MIDDLE}@127.0.0.1:x"),
+    "credentials in the Auth URL": connection(auth_url=f"https://me:{PASSWORD_MIDDLE}@127.0.0.1/token"),
+    "a secret in the query of the Auth URL": connection(
+        auth_url=f"https://127.0.0.1/token?s={PASSWORD_MIDDLE}"
+    ),
     "no CA bundle": connection(ca_bundle="/no/such/file.pem"),
     "CA bundle is a folder": connection(ca_bundle="/"),
     "401 for ever": trick("never_authorized"),
