@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,9 +78,11 @@ def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen | None]
 def read_seen(stored: Any) -> Seen | None:
     """Return what was stored, None when it is nothing or cannot be read."""
     try:
-        return msgspec.convert(stored, Seen)
+        seen = msgspec.convert(stored, Seen)
     except msgspec.ValidationError:
         return None
+    # Nothing is newer than what is no number: the watcher would stand still.
+    return None if isinstance(seen.value, float) and not math.isfinite(seen.value) else seen
 
 
 def fill_window(value: Any, watermark: Value, now: dt.datetime) -> Any:

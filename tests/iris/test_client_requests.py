@@ -29,6 +29,7 @@ ONBOARD = f"{ASSETS}/onboard"
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet/1"
 EVENTS = "/public/api/eventlog/v3/asset-event/active"
 LOCATIONS = "/api/location/v1/locations"
+METRICS = "/api/time-series/v1/assets/{assetId}/metrics"
 TOOL = {"assetType": "TOOL", "name": "Breaker"}
 
 
@@ -430,18 +431,38 @@ def test_a_call_beyond_a_documented_limit_is_not_even_sent(
     assert iris_emulator.stats()["rate_limited"] == 0
 
 
+def asleep_together(clock: HandClock, iris: IrisEmulator) -> Callable[[float], None]:
+    """Return a sleep in which the time of the emulator passes as well."""
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        iris.advance(seconds)
+
+    return sleep
+
+
 def test_who_paces_its_requests_is_never_refused(
     new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:
-    def sleep(seconds: float) -> None:
-        clock.sleep(seconds)
-        iris_emulator.advance(seconds)
-
-    client = new_client(sleep=sleep)
+    client = new_client(sleep=asleep_together(clock, iris_emulator))
     for _ in range(4):
         client.run(LOCATIONS)
     assert iris_emulator.stats()["rate_limited"] == 0
     assert 3.0 <= sum(clock.slept) <= 3.3
+
+
+def test_waits_of_a_few_milliseconds_are_slept_as_well(
+    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    client = new_client(sleep=asleep_together(clock, iris_emulator))
+    asset_id = client.run(ASSETS)["content"][0]["id"]
+    began = clock.now
+    for number in range(50):
+        client.run(METRICS, path_params={"assetId": asset_id}, query_params={"number": number})
+    # 20 a second, behind a burst of a fifth of a second.
+    assert 45 / 20 <= clock.now - began <= 50 / 20
+    assert 0 < max(clock.slept) < 1
+    assert iris_emulator.stats()["rate_limited"] == 0
 
 
 def test_a_limit_of_a_second_is_held_for_everybody_after_a_429(
@@ -523,8 +544,9 @@ def test_a_client_does_not_wait_for_a_limit_past_the_end_of_its_time(
     client = new_client(budget_s=0.5)
     began = clock.now
     client.run(LOCATIONS)
-    with pytest.raises((IrisNoAnswerError, IrisRateLimitError)):
+    with pytest.raises(IrisNoAnswerError, match=r"time for this client is used up before its turn") as caught:
         client.run(LOCATIONS)
+    assert not caught.value.sent
     assert clock.now - began <= 0.5
     assert calls(iris_emulator, LOCATIONS) == 1
 

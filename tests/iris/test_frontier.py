@@ -98,6 +98,18 @@ def test_a_page_that_waits_for_its_turn_counts_as_one_under_way() -> None:
     assert frontier.errands(2) == []
 
 
+def test_pages_of_all_items_that_wait_for_their_turn_count_together() -> None:
+    frontier = Frontier(calls(2))
+    for first in frontier.errands(2):
+        frontier.arrived(first, answer(first, 9))
+    following = frontier.errands(4)
+    assert pages_of(following) == [(0, 1), (1, 1), (0, 2), (0, 3)]
+    for early in following[2:]:
+        assert frontier.arrived(early, answer(early, 9)) == []
+    assert frontier.errands(4) == []
+    assert pages_of(frontier.errands(5)) == [(0, 4)]
+
+
 def test_every_item_is_asked_for_and_open_ones_are_finished_before_pages_ahead() -> None:
     frontier = Frontier(calls(3))
     first, second = frontier.errands(2)
@@ -198,6 +210,17 @@ def test_a_collection_that_changed_on_the_way_is_named_in_the_log(caplog: pytest
             frontier.arrived(errand, answer(errand, 2, total=total))
     (text,) = (one.getMessage() for one in caplog.records)
     assert text.startswith(f"{ASSETS} changed while it was read: 4 records were announced at first and 5")
+
+
+def test_a_collection_that_came_with_fewer_records_than_announced_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    frontier = Frontier(calls())
+    while errands := frontier.errands(1):
+        frontier.arrived(errands[0], answer(errands[0], of=3, total=7))
+    assert [one.getMessage().partition(": ")[2] for one in caplog.records] == [
+        "7 records were announced and 6 came. Records may be missing or double; read it again if that matters"
+    ]
 
 
 def test_a_collection_that_came_as_announced_is_not_mentioned(caplog: pytest.LogCaptureFixture) -> None:

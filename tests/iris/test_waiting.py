@@ -35,7 +35,9 @@ def most_in_any_window(times: list[float], window_s: float) -> int:
 
 def leave(pacer: Pacer, clock: HandClock, *limits: tuple[str, Rate], at_most_s: float = FOREVER_S) -> float:
     """Return the moment at which a request that is asked for now may leave."""
-    return clock.now + pacer.reserve(limits, at_most_s)
+    wait_s = pacer.reserve(limits, at_most_s)
+    assert wait_s >= 0
+    return clock.now + wait_s
 
 
 RATES = [Rate(1, 1), Rate(2, 1), Rate(50, 1), Rate(100, 1), Rate(60, 60), Rate(2, 1800), Rate(1, 900)]

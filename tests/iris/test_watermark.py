@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -181,7 +182,20 @@ def test_what_is_stored_comes_back() -> None:
     assert read_seen(json.loads(msgspec.json.encode(seen))) == seen
 
 
-@pytest.mark.parametrize("stored", [None, "", 7, [], {}, {"value": None}, {"value": "x", "at_it": [1]}])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        "",
+        7,
+        [],
+        {},
+        {"value": None},
+        {"value": "x", "at_it": [1]},
+        {"value": math.nan},
+        {"value": math.inf},
+    ],
+)
 def test_what_cannot_be_read_is_nothing_seen(stored: Any) -> None:
     assert read_seen(stored) is None
 
