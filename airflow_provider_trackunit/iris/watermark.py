@@ -57,7 +57,7 @@ def read_marks(page: Page, expression: Condition) -> list[Mark]:
     marks = []
     for raw, record in zip(page.raw_records, page.records, strict=True):
         value = expression.value(record)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and _has_a_place(value):
             marks.append(Mark(value, _digest(record, bytes(raw))))
     return marks
 
@@ -81,8 +81,7 @@ def read_seen(stored: Any) -> Seen | None:
         seen = msgspec.convert(stored, Seen)
     except msgspec.ValidationError:
         return None
-    # Nothing is newer than what is no number: the watcher would stand still.
-    return None if isinstance(seen.value, float) and not math.isfinite(seen.value) else seen
+    return seen if _has_a_place(seen.value) else None
 
 
 def fill_window(value: Any, watermark: Value, now: dt.datetime) -> Any:
@@ -128,6 +127,14 @@ def _order(value: Value) -> tuple[int, float, str]:
         return (0, value, "")
     moment = _moment(value)
     return (2, 0.0, value) if moment is None else (1, moment.timestamp(), "")
+
+
+def _has_a_place(value: Value) -> bool:
+    """Return whether something can be newer than this: nothing is newer than infinity, or than what is no number.
+
+    JMESPath makes them of text (``to_number``), and a watcher that came so far would stand still.
+    """
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _moment(value: Value) -> dt.datetime | None:

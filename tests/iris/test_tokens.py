@@ -270,5 +270,5 @@ def test_a_token_that_would_break_the_header_is_refused(value: str) -> None:
 def test_a_busy_token_endpoint_is_worth_another_try(status: int, kind: type[IrisError]) -> None:
     error = refused(answer({"error": "hunter2"}, status, {"retry-after": "7"}))
     assert type(error) is kind
-    assert (error.transient, error.retry_after) == (True, 7.0)
+    assert (error.status, error.transient, error.retry_after) == (status, True, 7.0)
     assert "hunter2" not in str(error)

@@ -149,6 +149,12 @@ def test_a_record_without_a_usable_value_has_no_place_in_the_order(record: Any) 
     assert marks_of(record, event("b", EARLY)) == marks_of(event("b", EARLY))
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999"])
+def test_a_number_that_nothing_is_newer_than_does_not_stop_a_watcher(text: str) -> None:
+    records = [event("a", text), event("b", "7")]
+    assert [mark.value for mark in marks_of(*records, by="to_number(timeOn)")] == [7]
+
+
 def test_zero_and_an_empty_text_are_values() -> None:
     assert [mark.value for mark in marks_of(event("a", 0), event("b", ""))] == [0, ""]
 
