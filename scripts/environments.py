@@ -108,7 +108,9 @@ def make(place: Path, python: Callable[[], str], made_of: str, *packages: str) -
         begun = time.monotonic()
         shutil.rmtree(place, ignore_errors=True)
         run([uv(), "venv", "--quiet", "--python", python(), str(place)])
-        run([uv(), "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *packages])
+        # Compiled once, here: where Python may not write beside its modules, every start of Airflow would do it again.
+        install = [uv(), "pip", "install", "--quiet", "--compile-bytecode"]
+        run([*install, "--python", str(place / "bin" / "python"), *packages])
         _stamp(place).write_text(made_of)
         _say(f"Done in {time.monotonic() - begun:.0f} s.")
     return place
