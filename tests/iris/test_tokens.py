@@ -10,6 +10,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisError,
     IrisRateLimitError,
+    IrisResponseError,
     IrisServerError,
     IrisTokenError,
 )
@@ -269,6 +270,6 @@ def test_a_token_that_would_break_the_header_is_refused(value: str) -> None:
 )
 def test_a_busy_token_endpoint_is_worth_another_try(status: int, kind: type[IrisError]) -> None:
     error = refused(answer({"error": "hunter2"}, status, {"retry-after": "7"}))
-    assert type(error) is kind
-    assert (error.status, error.transient, error.retry_after) == (status, True, 7.0)
+    assert isinstance(error, IrisResponseError)
+    assert (type(error), error.status, error.transient, error.retry_after) == (kind, status, True, 7.0)
     assert "hunter2" not in str(error)
