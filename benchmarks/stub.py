@@ -10,10 +10,11 @@ import argparse
 import asyncio
 import json
 import random
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 
-def asset(number: int, chance: random.Random) -> dict[str, object]:
+def asset(number: int, chance: random.Random) -> dict[str, Any]:
     """Return a record of about 1 KB, in the shape of the Assets API."""
     serial = f"ACM{number:09d}X{chance.randrange(10**6):06d}"
     return {
@@ -47,15 +48,16 @@ class Stub:
         self.size = size
         self.latency_s = latency_s
         chance = random.Random(1)
-        self.content = json.dumps(
-            [asset(number, chance) for number in range(size)], separators=(",", ":")
-        ).encode()
+        records = [asset(number, chance) for number in range(size)]
+        # What stands before the id of the first record, and what behind it.
+        self.content = json.dumps(records, separators=(",", ":")).encode().split(records[0]["id"].encode(), 1)
 
     def page(self, number: int) -> bytes:
-        """Return one page; all have the same records."""
+        """Return one page; all have the same records, but for the id of the first. Pages of a real collection differ."""
         pages = -(-self.records // self.size)
         head = {"totalPages": pages, "totalElements": self.records, "number": number, "size": self.size}
-        return json.dumps(head)[:-1].encode() + b',"content":' + self.content + b"}"
+        content = f"11111111-0000-0000-0000-{number:012d}".encode().join(self.content)
+        return json.dumps(head)[:-1].encode() + b',"content":' + content + b"}"
 
     async def answer(self, target: str) -> bytes:
         """Return the body for a request target."""

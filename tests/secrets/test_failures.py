@@ -163,10 +163,13 @@ IN_EVERY_MODE = (
     "echo of tokens",
     "full disk",
 )
+# The button has a request of its own: the query that this answer repeats was never sent by it.
+WITHOUT_THE_QUERY = ("button", "400")
 CASES = [
     (mode, play)
     for mode, play in itertools.product(MODES, PLAYS)
-    if mode in EVERY_FAILURE or play in IN_EVERY_MODE or os.environ.get("SECRETS_TESTS") == "all"
+    if (mode, play) != WITHOUT_THE_QUERY
+    and (mode in EVERY_FAILURE or play in IN_EVERY_MODE or os.environ.get("SECRETS_TESTS") == "all")
 ]
 
 # Variables of a test, and of Airflow itself, which has read the connection before we do.
