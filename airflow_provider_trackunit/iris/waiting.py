@@ -32,9 +32,11 @@ _METERED_INTERVAL_S: Final = 60.0
 # A burst of a fifth of a second's allowance keeps the line busy while pages are written.
 _BURST_S: Final = 0.2
 
-# Requests are counted when they leave here and again when they arrive there, so the window is kept a little
-# longer than the documented one.
-_WINDOW_MARGIN: Final = 1.02
+# Requests are counted when they leave here and again when they arrive there, so the window is kept longer than the
+# documented one: by a fiftieth, and by no less than the time by which one request can be held up more than another.
+# A pause of a garbage collector is the longest that was seen on an idle machine, a tenth of a second.
+_LEAST_MARGIN_S: Final = 0.1
+_MARGIN_PER_S: Final = 0.02
 
 # Idle buckets are dropped once there are this many: a walk over 100 000 URLs with a limit each must not grow.
 _MAX_BUCKETS: Final = 4096
@@ -46,6 +48,11 @@ class Rate:
 
     calls: int
     per_s: float
+
+    @property
+    def window_s(self) -> float:
+        """How long a call counts here."""
+        return self.per_s + max(self.per_s * _MARGIN_PER_S, _LEAST_MARGIN_S)
 
     @property
     def metered(self) -> bool:
@@ -117,7 +124,7 @@ class Pacer:
     @staticmethod
     def _earliest(bucket: _Bucket, rate: Rate, now: float) -> float:
         full = len(bucket.times) == rate.calls
-        window_free_at = bucket.times[0] + rate.per_s * _WINDOW_MARGIN if full else now
+        window_free_at = bucket.times[0] + rate.window_s if full else now
         even_at = now if rate.metered else bucket.next_even_at - _BURST_S
         return max(now, window_free_at, even_at, bucket.held_until)
 
@@ -125,7 +132,7 @@ class Pacer:
     def _count(bucket: _Bucket, rate: Rate, leave_at: float) -> None:
         bucket.times.append(leave_at)
         bucket.next_even_at = max(bucket.next_even_at, leave_at) + rate.per_s / rate.calls
-        bucket.idle_at = max(bucket.idle_at, leave_at + rate.per_s * _WINDOW_MARGIN)
+        bucket.idle_at = max(bucket.idle_at, leave_at + rate.window_s)
 
 
 # First wait of a retry without Retry-After, doubled each time up to the longest; both with jitter, so that

@@ -448,7 +448,7 @@ def test_who_paces_its_requests_is_never_refused(
     for _ in range(4):
         client.run(LOCATIONS)
     assert iris_emulator.stats()["rate_limited"] == 0
-    assert 3.0 <= sum(clock.slept) <= 3.3
+    assert 3.0 <= sum(clock.slept) <= 3.4
 
 
 def test_waits_of_a_few_milliseconds_are_slept_as_well(

@@ -57,6 +57,31 @@ def test_there_are_never_more_calls_in_a_window_than_the_limit_says(rate: Rate, 
 
 
 @pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
+@pytest.mark.parametrize("seed", range(4))
+def test_requests_that_are_held_up_on_the_way_for_a_tenth_of_a_second_break_no_limit(
+    rate: Rate, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret is drawn
+    clock = HandClock()
+    pacer = Pacer(clock)
+    arrivals = []
+    for _ in range(rate.calls * 4 + 3):
+        clock.sleep(pacer.reserve([("a", rate)], FOREVER_S))
+        arrivals.append(clock.now + chance.choice([0.0, 0.0999]))
+    assert most_in_any_window(arrivals, rate.per_s) <= rate.calls
+
+
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
+def test_nine_tenths_of_a_limit_are_used(rate: Rate) -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    began = clock.now
+    for _ in range(rate.calls * 20 + 1):
+        clock.sleep(pacer.reserve([("a", rate)], FOREVER_S))
+    assert 20 * rate.per_s / (clock.now - began) >= 0.9
+
+
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
 def test_a_caller_who_sleeps_what_it_is_told_keeps_the_limit(rate: Rate) -> None:
     clock = HandClock()
     pacer = Pacer(clock)
