@@ -48,9 +48,9 @@ class Stub:
         self.size = size
         self.latency_s = latency_s
         chance = random.Random(1)
-        records = [asset(number, chance) for number in range(size)]
+        page = [asset(number, chance) for number in range(size)]
         # What stands before the id of the first record, and what behind it.
-        self.content = json.dumps(records, separators=(",", ":")).encode().split(records[0]["id"].encode(), 1)
+        self.content = json.dumps(page, separators=(",", ":")).encode().split(page[0]["id"].encode(), 1)
 
     def page(self, number: int) -> bytes:
         """Return one page; all have the same records, but for the id of the first. Pages of a real collection differ."""
