@@ -7,7 +7,7 @@ AIRFLOW ?= 3.3
 PYTHON ?= python3
 
 # The environment's Python, made ready first.
-READY = environment=$$($(PYTHON) -m scripts.environments $(AIRFLOW)) && $$environment/bin/python
+READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test fuzz mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
@@ -17,53 +17,53 @@ help: ## List the targets
 	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2) runs the tests on another Airflow."
 
 demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
-	@$(READY) -m scripts.demo
+	@$(READY) -m dev.demo
 
 ui: ## Start Airflow with its web interface, the examples and the emulator, until Ctrl-C
-	@$(READY) -m scripts.ui
+	@$(READY) -m dev.ui
 
 test: ## Check format, lint, types and run all tests
-	@$(READY) -m scripts.check
+	@$(READY) -m dev.check
 
 fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
-	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/export/test_model.py
+	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/iris/export/test_model.py
 
 mutants: ## Change the client in thousands of small ways, and count the changes that a test notices (half an hour)
-	@environment=$$($(PYTHON) -m scripts.environments --mutants) && $$environment/bin/python -m scripts.mutants
+	@environment=$$($(PYTHON) -m dev.environments --mutants) && $$environment/bin/python -m dev.mutants
 
 matrix: ## Run all tests on every supported Airflow and Python, from the wheel, and on the lowest versions
-	@$(PYTHON) -m scripts.matrix
+	@$(PYTHON) -m dev.matrix
 
 lint: ## Check format, lint and types only, and ask for known vulnerabilities of the dependencies
-	@$(READY) -m scripts.check --only static
+	@$(READY) -m dev.check --only static
 
 wheel: ## Build the files of a release from a clean tree, check them, install and ask them
-	@$(PYTHON) -m scripts.wheel
+	@$(PYTHON) -m dev.wheel
 
 bench: ## Measure imports, and transfers beside what people use today
-	@environment=$$($(PYTHON) -m scripts.environments --bench $(AIRFLOW)) && \
-	$$environment/bin/python -m benchmarks.import_time && \
-	$$environment/bin/python -m benchmarks.transfer && \
-	$$environment/bin/python -m benchmarks.triggers
+	@environment=$$($(PYTHON) -m dev.environments --bench $(AIRFLOW)) && \
+	$$environment/bin/python -m dev.benchmarks.import_time && \
+	$$environment/bin/python -m dev.benchmarks.transfer && \
+	$$environment/bin/python -m dev.benchmarks.triggers
 
 system: ## Kill the triggerer, take the API away, watch and run the examples in a real Airflow
 	@$(READY) -m tests.system
 
 soak: ## Let twelve hours of a day's schedule pass in nine minutes, under faults, and check what came of it
-	@$(READY) -m soak
+	@$(READY) -m tests.soak
 
 e2e: ## Fill in the connection form with a real browser, on the oldest Airflow and the newest
 	@for airflow in 2.11 3.3; do \
-	environment=$$($(PYTHON) -m scripts.environments --e2e $$airflow) && \
-	$$environment/bin/python -m e2e.form || exit 1; done
+	environment=$$($(PYTHON) -m dev.environments --e2e $$airflow) && \
+	$$environment/bin/python -m tests.e2e.form || exit 1; done
 
 # Not with --quiet: a warning that is not said is none for --strict.
 docs: ## Build the site of the docs into site/, with no warning
-	@environment=$$($(PYTHON) -m scripts.environments --docs) && \
+	@environment=$$($(PYTHON) -m dev.environments --docs) && \
 	NO_MKDOCS_2_WARNING=1 PATH=$$environment/bin:$$PATH $$environment/bin/python -m mkdocs build --strict
 
 e2e-celery: ## Kill a real Celery worker in the middle of a fan-out, between PostgreSQL and Redis
-	@environment=$$($(PYTHON) -m scripts.environments --e2e) && $$environment/bin/python -m e2e.workers
+	@environment=$$($(PYTHON) -m dev.environments --e2e) && $$environment/bin/python -m tests.e2e.workers
 
 clean: ## Remove the environments, scratch files and caches
 	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist site mutants

@@ -18,7 +18,7 @@ from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers
 
 if TYPE_CHECKING:
-    from airflow_provider_trackunit.iris.tokens import Credentials
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 CONN_TYPE: Final = "trackunit"
 HOOK_NAME: Final = "Trackunit IRIS"
@@ -103,7 +103,7 @@ class _Stored:
 
 
 def _settings_of(stored: _Stored) -> ConnectionSettings:
-    from airflow_provider_trackunit.iris.tokens import Credentials
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
     extra = _read_extra(stored.extra)
     host = Secret(stored.host)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_provider_trackunit.iris.client import IrisClient
-    from airflow_provider_trackunit.iris.paging import Cursor, Page
-    from airflow_provider_trackunit.iris.tokens import Token
+    from airflow_provider_trackunit.iris.http.tokens import Token
+    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
 
 # What "Test" in the connection form may take, whatever goes wrong: a person is waiting, and Airflow kills
 # slower tests on a worker.

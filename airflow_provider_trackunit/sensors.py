@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
-    from airflow_provider_trackunit.iris.patience import Patience
+    from airflow_provider_trackunit.iris.watch.patience import Patience
 
 # Spreading requests over a limit per second takes up to a second; that is no reason to give up a poke.
 _LEAST_WAIT_S = 1.0
@@ -105,7 +105,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
 
     @cached_property
     def _patience(self) -> Patience:
-        from airflow_provider_trackunit.iris.patience import Patience
+        from airflow_provider_trackunit.iris.watch.patience import Patience
 
         return Patience()
 
@@ -215,7 +215,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         return PokeReturnValue(is_done=bool(found), xcom_value=found)
 
     def _look(self) -> Any:
-        from airflow_provider_trackunit.iris.conditions import Condition, look
+        from airflow_provider_trackunit.iris.watch.conditions import Condition, look
 
         condition = Condition(self.condition) if self.condition else None
         page = self.hook.first_page(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
-    from airflow_provider_trackunit.iris.export import ExportRequest, Store
+    from airflow_provider_trackunit.iris.export.export import ExportRequest, Store
 
 # Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
 _PART_BYTES = 64 * 1024 * 1024
@@ -130,7 +130,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
         import msgspec
 
-        from airflow_provider_trackunit.iris.export import export_pages
+        from airflow_provider_trackunit.iris.export.export import export_pages
         from airflow_provider_trackunit.storage import FolderStore
 
         with permanent_errors_fail():
@@ -152,7 +152,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         self, error: IrisError, request: ExportRequest, store: Store, deferrals: Deferrals
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
-        from airflow_provider_trackunit.iris.export import progress_in
+        from airflow_provider_trackunit.iris.export.export import progress_in
 
         if not self.deferrable:
             return
@@ -170,8 +170,8 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
 
     def _request(self, origin: str, context: Context) -> ExportRequest:
         from airflow_provider_trackunit.iris.calls import make_call
-        from airflow_provider_trackunit.iris.export import ExportRequest
-        from airflow_provider_trackunit.iris.results import Run
+        from airflow_provider_trackunit.iris.export.export import ExportRequest
+        from airflow_provider_trackunit.iris.export.results import Run
 
         if self.on_item_error not in {"fail", "skip"}:
             raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Mapping
 
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
-    from airflow_provider_trackunit.iris.conditions import Condition
-    from airflow_provider_trackunit.iris.patience import Patience
-    from airflow_provider_trackunit.iris.watermark import Mark, Seen, Value
+    from airflow_provider_trackunit.iris.watch.conditions import Condition
+    from airflow_provider_trackunit.iris.watch.patience import Patience
+    from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen, Value
 
 #: A trigger that fires a few seconds after its task was deferred meets a race in Airflow's scheduler (3.0 to 3.3).
 LEAST_POLL_INTERVAL_S: Final = 10.0
@@ -101,7 +101,8 @@ async def _load_client() -> None:
     """Import what talks HTTP: a quarter of a second, in which the loop must not stand still."""
 
     def load() -> None:
-        from airflow_provider_trackunit.iris import conditions, sharing, watermark
+        from airflow_provider_trackunit.iris import sharing
+        from airflow_provider_trackunit.iris.watch import conditions, watermark
 
         _loaded[:] = [conditions.__name__, sharing.__name__, watermark.__name__]
 
@@ -237,8 +238,8 @@ class IrisTrigger(_IrisWait):
         yield _event({**outcome, "state": self.state})
 
     async def _wait(self, client: AsyncIrisClient) -> dict[str, Any]:
-        from airflow_provider_trackunit.iris.conditions import Condition
-        from airflow_provider_trackunit.iris.patience import Patience
+        from airflow_provider_trackunit.iris.watch.conditions import Condition
+        from airflow_provider_trackunit.iris.watch.patience import Patience
 
         condition = Condition(self.condition) if self.condition else None
         patience = Patience()
@@ -263,7 +264,7 @@ class IrisTrigger(_IrisWait):
         self, client: AsyncIrisClient, condition: Condition | None, patience: Patience
     ) -> tuple[Any, float]:
         """Return what was found, or how long to keep away."""
-        from airflow_provider_trackunit.iris.conditions import look
+        from airflow_provider_trackunit.iris.watch.conditions import look
 
         try:
             page = await client.first_page(self.endpoint, **self.request)
@@ -377,7 +378,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
     ) -> AsyncIterator[TriggerEvent]:
         """Yield an event for every poll that brings records this watcher has not seen."""
         await _load_client()
-        from airflow_provider_trackunit.iris.watermark import advance
+        from airflow_provider_trackunit.iris.watch.watermark import advance
 
         state = asset_state_of(self)
         seen = await self._begin(state)
@@ -398,7 +399,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
 
     async def _begin(self, state: Any) -> Seen | None:
         """Return how far this watcher has come; None when the first poll has to tell."""
-        from airflow_provider_trackunit.iris.watermark import Seen, has_window, read_seen, utc_text
+        from airflow_provider_trackunit.iris.watch.watermark import Seen, has_window, read_seen, utc_text
 
         stored = None if state is None else read_seen(await state.aget(self._state_key(), None))
         if stored is not None:
@@ -423,7 +424,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
 
     async def _sweeps(self, client: AsyncIrisClient) -> AsyncIterator[list[Mark]]:
         """Yield the marks of one complete walk after the other."""
-        from airflow_provider_trackunit.iris.patience import Patience
+        from airflow_provider_trackunit.iris.watch.patience import Patience
 
         patience = Patience()
         board = self._board()
@@ -437,7 +438,7 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
 
     def _window(self, board: _Board) -> dict[str, Any]:
         """Return the request, its period filled in from where the slowest watcher stands."""
-        from airflow_provider_trackunit.iris.watermark import fill_window
+        from airflow_provider_trackunit.iris.watch.watermark import fill_window
 
         seen = board.oldest()
         if seen is None:
@@ -462,8 +463,8 @@ class IrisEventTrigger(_IrisWait, BaseEventTrigger):
         self, client: AsyncIrisClient, request: dict[str, Any], patience: Patience
     ) -> tuple[list[Mark], int]:
         """Return the marks of one walk and its pages; a failure on the way is waited out, not begun anew."""
-        from airflow_provider_trackunit.iris.conditions import Condition
-        from airflow_provider_trackunit.iris.watermark import read_marks
+        from airflow_provider_trackunit.iris.watch.conditions import Condition
+        from airflow_provider_trackunit.iris.watch.watermark import read_marks
 
         expression = Condition(self.watermark)
         marks: list[Mark] = []
@@ -502,7 +503,7 @@ class _Board:
         await self._somebody.wait()
 
     def oldest(self) -> Seen | None:
-        from airflow_provider_trackunit.iris.watermark import oldest
+        from airflow_provider_trackunit.iris.watch.watermark import oldest
 
         return oldest(seen for seen in self._seen.values() if seen is not None)
 

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("pip_audit", reason="the audit runs in the environment of the newest Airflow alone")
 
-from scripts import audit
+from dev import audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

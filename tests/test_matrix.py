@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 
-from scripts.airflow_home import ROOT
-from scripts.environments import AIRFLOWS, NEWEST
-from scripts.matrix import LOWEST, PYTHONS, rows
+from dev.airflow_home import ROOT
+from dev.environments import AIRFLOWS, NEWEST
+from dev.matrix import LOWEST, PYTHONS, rows
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

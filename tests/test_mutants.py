@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_trackunit
-from scripts.airflow_home import ROOT
-from scripts.mutants import percent, statuses, table
+from dev.airflow_home import ROOT
+from dev.mutants import percent, statuses, table
 
 RESULTS = """
-    airflow_provider_trackunit.iris.walk.x__key__mutmut_1: killed
-    airflow_provider_trackunit.iris.walk.x\u01c1Walk\u01c1take__mutmut_2: timeout
-    airflow_provider_trackunit.iris.walk.x\u01c1Walk\u01c1take__mutmut_3: survived
-    airflow_provider_trackunit.iris.wire.x_decode__mutmut_1: no tests
+    airflow_provider_trackunit.iris.pages.walk.x__key__mutmut_1: killed
+    airflow_provider_trackunit.iris.pages.walk.x\u01c1Walk\u01c1take__mutmut_2: timeout
+    airflow_provider_trackunit.iris.pages.walk.x\u01c1Walk\u01c1take__mutmut_3: survived
+    airflow_provider_trackunit.iris.http.wire.x_decode__mutmut_1: no tests
 """
 
 
@@ -40,7 +40,7 @@ def test_only_a_test_that_fails_or_never_ends_has_noticed_a_mutant(end: str) -> 
 def test_every_module_of_the_client_is_mutated_unless_it_sends_stores_or_reads_the_environment() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
     package = Path(airflow_provider_trackunit.__file__).parent
-    modules = {str(one.relative_to(package.parent)) for one in (package / "iris").glob("*.py")}
+    modules = {str(one.relative_to(package.parent)) for one in (package / "iris").rglob("*.py")}
     left_out = {one for one in modules if any(fnmatch(one, pattern) for pattern in settings["do_not_mutate"])}
     assert {one.rpartition("/")[2] for one in left_out} == {
         "__init__.py",
@@ -48,6 +48,6 @@ def test_every_module_of_the_client_is_mutated_unless_it_sends_stores_or_reads_t
         "client.py",
         "deadline.py",
         "export.py",
-        "surroundings.py",
+        "proxies.py",
     }
     assert all(fnmatch(one, settings["only_mutate"][0]) for one in modules)

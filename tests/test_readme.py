@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from scripts.airflow_home import ROOT
-from scripts.environments import AIRFLOWS
+from dev.airflow_home import ROOT
+from dev.environments import AIRFLOWS
 from tests.docs.texts import blocks
 
 README = (ROOT / "README.md").read_text()

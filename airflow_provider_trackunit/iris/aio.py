@@ -19,27 +19,29 @@ import certifi
 from yarl import URL
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.secrecy import SecretMembers
-from airflow_provider_trackunit.iris.surroundings import proxy_for, trusted_roots
-from airflow_provider_trackunit.iris.transport import (
+from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for, trusted_roots
+from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
     Body,
     Trouble,
     failure,
 )
-from airflow_provider_trackunit.iris.wire import Request, Response, build_request, decode
+from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.styles import paginator
+from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.endpoints import Endpoint
-    from airflow_provider_trackunit.iris.frontier import Errand
-    from airflow_provider_trackunit.iris.paging import Cursor, Page
-    from airflow_provider_trackunit.iris.tokens import Credentials, Token
+    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
+    from airflow_provider_trackunit.iris.pages.frontier import Errand
+    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ class AsyncIrisClient(ClientCore):
     async def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
         call, row = self._call(endpoint, **request)
-        return await self.fetch_page(call, row, row.paging.start(call))
+        return await self.fetch_page(call, row, paginator(row.paging).start(call))
 
     async def pages(
         self,
@@ -118,7 +120,8 @@ class AsyncIrisClient(ClientCore):
         :param max_concurrency: how many pages may be on the way at once, where the number of pages is known
         :raises IrisConfigurationError: with the first page, when an argument is unusable
         """
-        frontier = self._frontier(endpoint, cursor, **request)
+        call, _ = self._call(endpoint, **request)
+        frontier = Frontier.of(call, cursor)
         under_way: dict[asyncio.Task[Page], Errand] = {}
         failure: BaseException | None = None
         try:
@@ -154,8 +157,8 @@ class AsyncIrisClient(ClientCore):
 
     async def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
-        call = row.paging.apply(call, cursor)
-        return row.paging.read(call, cursor, (await self._answer(call, row)).body)
+        call = paginator(row.paging).apply(call, cursor)
+        return paginator(row.paging).read(call, cursor, (await self._answer(call, row)).body)
 
     async def _fetch(self, errand: Errand) -> Page:
         return await self.fetch_page(errand.call, errand.row, errand.cursor)

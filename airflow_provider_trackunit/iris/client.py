@@ -18,30 +18,32 @@ import requests
 import urllib3
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.core import ClientCore, RequestArguments, Send, Sleep, Step
-from airflow_provider_trackunit.iris.deadline import InTimeAdapter, answer_within
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.fetching import fetch_pages
-from airflow_provider_trackunit.iris.library_logs import without_queries
-from airflow_provider_trackunit.iris.secrecy import SecretMembers
-from airflow_provider_trackunit.iris.surroundings import proxy_for
-from airflow_provider_trackunit.iris.transport import (
+from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
+from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
+from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for
+from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
     Body,
     Trouble,
     failure,
 )
-from airflow_provider_trackunit.iris.wire import Request, Response, build_request, decode
+from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
+from airflow_provider_trackunit.iris.pages.fetching import fetch_pages
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.styles import paginator
+from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.endpoints import Endpoint
-    from airflow_provider_trackunit.iris.frontier import Errand
-    from airflow_provider_trackunit.iris.paging import Cursor, Page
-    from airflow_provider_trackunit.iris.tokens import Credentials, Token
+    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
+    from airflow_provider_trackunit.iris.pages.frontier import Errand
+    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class IrisClient(ClientCore):
     def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
         call, row = self._call(endpoint, **request)
-        return self.fetch_page(call, row, row.paging.start(call))
+        return self.fetch_page(call, row, paginator(row.paging).start(call))
 
     def pages(
         self,
@@ -109,7 +111,8 @@ class IrisClient(ClientCore):
         :param max_concurrency: how many pages may be on the way at once, where the number of pages is known
         :raises IrisConfigurationError: at once, when an argument is unusable; other errors when their page is due
         """
-        frontier = self._frontier(endpoint, cursor, **request)
+        call, _ = self._call(endpoint, **request)
+        frontier = Frontier.of(call, cursor)
         batches = fetch_pages(self._fetch, frontier, max(1, max_concurrency))
         return (page for _, pages in batches for page in pages)
 
@@ -129,8 +132,8 @@ class IrisClient(ClientCore):
 
     def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
-        call = row.paging.apply(call, cursor)
-        return row.paging.read(call, cursor, self._answer(call, row).body)
+        call = paginator(row.paging).apply(call, cursor)
+        return paginator(row.paging).read(call, cursor, self._answer(call, row).body)
 
     def _fetch(self, errand: Errand) -> Page:
         return self.fetch_page(errand.call, errand.row, errand.cursor)

@@ -18,7 +18,7 @@ from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from airflow_provider_trackunit.iris.tokens import Credentials
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 
 @dataclass(slots=True)

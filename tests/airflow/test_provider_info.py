@@ -16,7 +16,7 @@ import airflow_provider_trackunit
 from airflow_provider_trackunit import __version__, connection, get_provider_info
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.hooks import IrisHook
-from scripts.airflow_home import ROOT
+from dev.airflow_home import ROOT
 
 jsonschema = import_module("jsonschema")
 

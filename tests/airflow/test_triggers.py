@@ -433,7 +433,7 @@ def test_a_watcher_fires_once_for_new_records_and_never_again_for_the_same(
 
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lift the client's own pacing of the events, which runs on real time."""
-    from airflow_provider_trackunit.iris.waiting import Pacer
+    from airflow_provider_trackunit.iris.http.pacing import Pacer
 
     monkeypatch.setattr(Pacer, "reserve", lambda *_: 0.0)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.airflow_home import ROOT
+from dev.airflow_home import ROOT
 from tests.docs.texts import TEXTS, Block, blocks
 from tests.example_dags.files import dag_bag
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_trackunit.emulator import IrisEmulator
-    from scripts.airflow_home import AirflowHome
+    from dev.airflow_home import AirflowHome
 
 PYTHON = [block for block in blocks("python") if block.is_for_this_airflow]
 DAGS = [block for block in PYTHON if block.is_dag]

@@ -14,7 +14,7 @@ from airflow_provider_trackunit.emulator.handle import CONNECTION_ENV
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
-from scripts.airflow_home import ROOT
+from dev.airflow_home import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

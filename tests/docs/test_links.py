@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_trackunit
-from scripts.airflow_home import EXAMPLES, ROOT
-from scripts.site_pages import example, section, shown, slug
+from dev.airflow_home import EXAMPLES, ROOT
+from dev.site_pages import example, section, shown, slug
 from tests.docs.texts import TEXTS, blocks
 
 DOCS = [name for name in TEXTS if name.startswith("docs/")]
 PAGES = {name: shown(TEXTS[name], name.removeprefix("docs/")) for name in DOCS}
 MAKEFILE = (ROOT / "Makefile").read_text()
-TOP = r"\.ci|airflow_provider_trackunit|benchmarks|docs|e2e|example_dags|scripts|soak|tests"
+TOP = r"\.ci|airflow_provider_trackunit|dev|docs|example_dags|tests"
 COMMANDS = "\n".join(block.code for block in blocks("sh"))
 
 

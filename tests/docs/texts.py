@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
-from scripts.airflow_home import ROOT
+from dev.airflow_home import ROOT
 
 #: By their paths from the top of the repository.
 TEXTS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import airflow_provider_trackunit
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
-from scripts.airflow_home import EXAMPLES
+from dev.airflow_home import EXAMPLES
 
 if TYPE_CHECKING:
     from types import ModuleType

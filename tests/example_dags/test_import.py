@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.airflow_home import EXAMPLES
+from dev.airflow_home import EXAMPLES
 from tests.example_dags.files import DAG_IDS, EXAMPLE_FILES, dag_bag, imported
 
 if TYPE_CHECKING:

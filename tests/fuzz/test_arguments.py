@@ -12,12 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
-from airflow_provider_trackunit.iris.endpoints import find
+from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.export import ExportRequest
-from airflow_provider_trackunit.iris.frontier import Frontier
-from airflow_provider_trackunit.iris.results import fingerprint
-from airflow_provider_trackunit.iris.wire import Request, build_request
+from airflow_provider_trackunit.iris.export.export import ExportRequest
+from airflow_provider_trackunit.iris.export.results import fingerprint
+from airflow_provider_trackunit.iris.http.wire import Request, build_request
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.fuzz.documents import VALUES
 from tests.fuzz.wires import ORIGIN
 

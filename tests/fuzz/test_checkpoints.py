@@ -19,24 +19,22 @@ from airflow_provider_trackunit.iris.errors import (
     IrisError,
     IrisPaginationError,
 )
-from airflow_provider_trackunit.iris.export import ExportRequest, export_pages, progress_in
-from airflow_provider_trackunit.iris.results import (
-    Ahead,
+from airflow_provider_trackunit.iris.export.export import ExportRequest, export_pages, progress_in
+from airflow_provider_trackunit.iris.export.results import (
     Checkpoint,
     Manifest,
-    Open,
     Part,
-    Position,
     Run,
     Skipped,
     read_checkpoint,
     read_manifest,
     write_checkpoint,
 )
-from airflow_provider_trackunit.iris.wire import Request, Response
-from tests.export.stores import Killed, MemoryStore, MortalStore, result_of
+from airflow_provider_trackunit.iris.http.wire import Request, Response
+from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 from tests.fuzz.documents import VALUES, hostile, nearly
 from tests.fuzz.wires import JSON, ORIGIN, with_threads
+from tests.iris.export.stores import Killed, MemoryStore, MortalStore, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

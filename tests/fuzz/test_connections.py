@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_trackunit.connection import read_connection
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.tokens import token_request
+from airflow_provider_trackunit.iris.http.tokens import token_request
 from tests.fuzz.documents import VALUES, hostile
 from tests.fuzz.wires import PASSWORD, SECRET, checked
 

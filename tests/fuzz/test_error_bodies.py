@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.iris.errors import IrisError, IrisResponseError
-from airflow_provider_trackunit.iris.wire import Response
+from airflow_provider_trackunit.iris.http.wire import Response
 from tests.fuzz.documents import VALUES, hostile
 from tests.fuzz.wires import JSON, TOKEN, run_both
 

@@ -21,7 +21,7 @@ from airflow_provider_trackunit._compat import (
 )
 from airflow_provider_trackunit.deferral import Deferrals, backstop, error_of, validated
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.wire import Response
+from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.operators import IrisApiOperator
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 from airflow_provider_trackunit.sensors import IrisSensor

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
-from airflow_provider_trackunit.iris.wire import Request, Response
+from airflow_provider_trackunit.iris.http.wire import Request, Response
 from tests.fuzz.wires import JSON, ORIGIN, TOKEN, Exchange, walk_both
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.errors import IrisTokenError
-from airflow_provider_trackunit.iris.wire import Request, Response
+from airflow_provider_trackunit.iris.http.wire import Request, Response
 from tests.fuzz.documents import VALUES, hostile
 from tests.fuzz.wires import (
     JSON,

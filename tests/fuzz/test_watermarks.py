@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.calls import make_call
-from airflow_provider_trackunit.iris.conditions import Condition
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.paging import Unpaged
-from airflow_provider_trackunit.iris.patience import Patience
-from airflow_provider_trackunit.iris.watermark import (
+from airflow_provider_trackunit.iris.pages.paging import Unpaged
+from airflow_provider_trackunit.iris.watch.conditions import Condition
+from airflow_provider_trackunit.iris.watch.patience import Patience
+from airflow_provider_trackunit.iris.watch.watermark import (
     Mark,
     advance,
     fill_window,

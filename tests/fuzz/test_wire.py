@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.tokens import Credentials, Token
+from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
 from tests.fuzz.wires import checked
 from tests.iris.scripted import ScriptedServer, http, token_answer
 

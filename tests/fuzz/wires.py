@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.tokens import Credentials
-from airflow_provider_trackunit.iris.wire import Request, Response
+from airflow_provider_trackunit.iris.http.tokens import Credentials
+from airflow_provider_trackunit.iris.http.wire import Request, Response
 from tests.iris.conftest import HandClock
 
 if TYPE_CHECKING:

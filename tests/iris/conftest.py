@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.tokens import Credentials
+from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 
 class HandClock:

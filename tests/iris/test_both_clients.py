@@ -284,7 +284,7 @@ def test_both_clients_send_the_same_bytes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from airflow_provider_trackunit.iris.tokens import Credentials
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
     # An entry of ~/.netrc for the host must not take the place of the token.
     netrc = tmp_path / "netrc"
@@ -427,7 +427,7 @@ def test_a_caller_that_is_cancelled_does_not_take_the_token_of_the_others_with_i
 def test_both_clients_find_the_proxy_of_the_environment(
     recorded: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
-    from airflow_provider_trackunit.iris.tokens import Credentials
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
     url, heard = recorded
     port = int(url.rpartition(":")[2]) if answers else unused_port()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.iris.sharing import shared_client
-from airflow_provider_trackunit.iris.tokens import Credentials
 
 USER = Credentials("client", "s3cret", username="user", password="p4ss")
 BASE_URL = "https://iris.trackunit.com"

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.tokens import Credentials
+from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.scripted import ScriptedServer, token_answer
 from tests.tls import self_signed
 

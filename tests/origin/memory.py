@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.tokens import Credentials
+from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import make_call, read_origin, without_query
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.tokens import Credentials, token_request
-from airflow_provider_trackunit.iris.wire import build_request
+from airflow_provider_trackunit.iris.http.tokens import Credentials, token_request
+from airflow_provider_trackunit.iris.http.wire import build_request
 
 ORIGIN = "https://iris.trackunit.com"
 

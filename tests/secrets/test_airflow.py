@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.emulator import IrisEmulator
-from scripts.airflow_home import AirflowCommandError, AirflowHome
+from dev.airflow_home import AirflowCommandError, AirflowHome
 from tests.secrets.needles import (
     CLIENT_SECRET,
     PASSWORD,

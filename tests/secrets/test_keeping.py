@@ -71,7 +71,7 @@ def test_the_query_of_our_requests_is_not_in_the_log_of_urllib3_and_that_of_othe
 
 
 def test_the_log_of_a_thread_beside_ours_is_left_alone(iris: IrisEmulator, said: Said) -> None:
-    from airflow_provider_trackunit.iris.library_logs import without_queries
+    from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
 
     def beside() -> None:
         logging.getLogger("urllib3.connectionpool").debug("GET /x?q=%s", QUERY_MIDDLE)

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.airflow_home import EXAMPLES, AirflowCommandError, AirflowHome, interrupt_once
-from scripts.parts import Parts
+from dev.airflow_home import EXAMPLES, AirflowCommandError, AirflowHome, interrupt_once
+from dev.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
 from tests.system.live import AIRFLOW, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
 from tests.system.secrets import nothing_told

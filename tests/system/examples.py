@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.airflow_home import EXAMPLES
+from dev.airflow_home import EXAMPLES
 from tests.system.live import HAS_REST_API_OF_3, demand
 
 if TYPE_CHECKING:

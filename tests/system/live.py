@@ -13,15 +13,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from scripts.parts import LOOPBACK, PartFailedError, Parts, free_port
-from scripts.ui import PARTS as PARTS_OF_3
-from scripts.ui import healthy, passwords
+from dev.parts import LOOPBACK, PartFailedError, Parts, free_port
+from dev.ui import PARTS as PARTS_OF_3
+from dev.ui import healthy, passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from scripts.airflow_home import AirflowHome
+    from dev.airflow_home import AirflowHome
 
 #: From the installed files: importing Airflow here takes seconds, and 2.11 warns of itself.
 AIRFLOW = version("apache-airflow")

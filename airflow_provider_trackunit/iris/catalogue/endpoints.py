@@ -1,0 +1,332 @@
+"""What is documented of each endpoint of IRIS that can be read, as rows.
+
+A row says how the endpoint pages, where its records are, what limits it has, and whether its POST only reads.
+Code asks :func:`find` and never compares paths. A path without a row works too: its paging is recognised from
+the answer and no limit is assumed.
+
+``source`` names the page of the vendor's developer hub (https://developers.trackunit.com) the row is taken
+from. A row that ends in "seen" rests on public clients of the API instead.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+
+from airflow_provider_trackunit.iris.catalogue.limits import Limit, Rate
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.calls import Call
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+
+# A metered URL answers once in a quarter of an hour, and a rejected call may count: one retry and no more.
+_METERED_ATTEMPTS: Final = 2
+
+
+#: The ways an endpoint answers a collection: pages by number in the query, an opaque ``after``, links of AEMP with the
+#: number in the path, a connection of GraphQL, everything at once, or unknown until the first answer.
+Style = Literal["number", "after", "links", "relay", "whole", "recognise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How the answers of an endpoint are walked, and where its records are in them.
+
+    :param style: the way
+    :param record_key: the member that holds the list of records, dots between levels; None when the answer is the
+        one record, empty when it is the only list of the page
+    :param size: page size that is asked for unless the caller's query has one; None leaves it to IRIS
+    """
+
+    style: Style
+    record_key: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is known of one path.
+
+    :param path: with ``{placeholders}``; a last part in brackets, ``[/{page}]``, may be missing; ``{*placeholder}`` stands
+        for one part or more
+    :param paging: how its answers are walked
+    :param methods: the methods the row speaks of
+    :param limits: all that apply at the same time
+    :param reads: whether every method of the row only reads, a POST included
+    """
+
+    path: str
+    paging: Paging
+    methods: tuple[str, ...] = ("GET",)
+    limits: tuple[Limit, ...] = ()
+    reads: bool = True
+    source: str = field(default="", repr=False)
+
+    def is_safe(self, method: str) -> bool:
+        """Return whether sending the request twice does no harm."""
+        return method in _SAFE_METHODS or (self.reads and method in self.methods)
+
+    def attempts(self, wanted: int) -> int:
+        """Return how often a request may be sent: as wanted, but a metered URL no more than twice."""
+        return min(wanted, _METERED_ATTEMPTS) if any(limit.rate.metered for limit in self.limits) else wanted
+
+    def paced(self, call: Call) -> list[tuple[str, Rate]]:
+        """Return the buckets that hold this call back, each with its rate."""
+        return [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
+
+    def wait_after_refusal_s(self) -> float | None:
+        """Return how long to wait after a 429 that does not say: the longest window, when calls are metered."""
+        return max((limit.rate.per_s for limit in self.limits if limit.rate.metered), default=None)
+
+    def sustained_interval_s(self, requests: int) -> float:
+        """Return how far apart polls of so many requests (pages) have to be, if they never end.
+
+        A pool does not count: it would be gone on the first day.
+        """
+        return max(
+            (
+                limit.rate.per_s / limit.rate.calls * (1 if "{url}" in limit.bucket else requests)
+                for limit in self.limits
+            ),
+            default=0.0,
+        )
+
+    def _bucket(self, limit: Limit, call: Call) -> str:
+        if "{" not in limit.bucket:
+            return limit.bucket
+        match = _pattern(self.path).fullmatch(call.path)
+        return limit.bucket.format_map(
+            {"url": f"{call.path}?{call.query}"} | (match.groupdict() if match else {})
+        )
+
+
+def _limit(bucket: str, calls: int, per_s: float, pool: int = 0) -> Limit:
+    return Limit(bucket, Rate(calls, per_s), pool)
+
+
+_PAGES: Final = Paging("number", "content", size=1000)  # maximum of the REST default: page "Pagination"
+_SMALL_PAGES: Final = Paging("number", "content")  # the page size is left to IRIS
+_WHOLE: Final = Paging("whole")
+_UNTOLD: Final = Paging("recognise")
+_READ_BY_POST: Final = ("GET", "POST")
+
+_QUARTER_S: Final = 900
+_AEMP: Final = "/public/api/aemp/v2/15143/-3"
+_AEMP_HUB: Final = "Export ISO 15143-3 (AEMP 2.0)"
+# Limits of this API are per customer, all API users together; the pool gives a spent call back after 30 days.
+_AEMP_POOL: Final = 50
+_FLEET_LIMITS: Final = (
+    _limit("AEMP url {url}", 1, _QUARTER_S, _AEMP_POOL),
+    _limit("AEMP fleet", 50, 1),
+)
+_ELEMENT_LIMITS: Final = (
+    _limit("AEMP url {url}", 1, _QUARTER_S, _AEMP_POOL),
+    _limit("AEMP element", 500, 1),
+)
+# One bucket for each series of each machine: other dates or pages of it do not open a new one.
+_SERIES_LIMITS: Final = (
+    _limit("AEMP series {pin} {datapoint}", 1, _QUARTER_S, _AEMP_POOL),
+    _limit("AEMP series", 500, 1),
+)
+
+_EVENTS: Final = "/public/api/eventlog/v3/asset-event"
+_EVENT_LIMITS: Final = (_limit("asset events", 2, 1800),)  # both endpoints and every page of them together
+
+_SERIES: Final = "/api/time-series/v1/assets/{assetId}"
+_PROMETHEUS_LIMITS: Final = (_limit("time series queries", 100, 1),)
+_ALERT_LIMITS: Final = (_limit("alerts", 1000, 600),)
+_EMISSION_LIMITS: Final = (_limit("emissions", 1000, 600),)
+_SERVICE: Final = "/api/service-management/v2/plans"
+_PUBLIC_SERVICE: Final = "/public/api/service-management/v2/plans"
+
+
+def _rows(paging: Paging, source: str, *paths: str, limits: tuple[Limit, ...] = ()) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(path, paging, limits=limits, source=source) for path in paths)
+
+
+#: Every endpoint that is documented well enough to be read.
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    # Assets, ownership, machines
+    *_rows(_PAGES, "Assets API", "/api/asset/v1/assets", "/api/asset/v2/assets"),
+    *_rows(_WHOLE, "Assets API", "/api/asset/v1/assets/{assetId}", "/api/asset/v2/assets/{assetId}"),
+    *_rows(
+        _SMALL_PAGES,
+        "Ownership and visibility",
+        "/api/asset/v1/assets/{assetId}/shares",
+        "/api/asset/v2/assets/{assetId}/shares",
+    ),
+    *_rows(
+        _WHOLE,
+        "Machines API, seen",
+        "/public/api/machine/machines/{machineId}",
+        "/public/api/machine/machines/{machineId}/extended-information",
+    ),
+    # AEMP 2.0: pages of 100, always
+    Endpoint(
+        f"{_AEMP}/Fleet[/{{page}}]", Paging("links", "equipment"), limits=_FLEET_LIMITS, source=_AEMP_HUB
+    ),
+    Endpoint(f"{_AEMP}/Fleet/Equipment/ID/{{pin}}", _WHOLE, limits=_ELEMENT_LIMITS, source=_AEMP_HUB),
+    Endpoint(
+        f"{_AEMP}/Fleet/Equipment/ID/{{pin}}/{{datapoint}}/{{startTime}}/{{endTime}}[/{{page}}]",
+        Paging("links", ""),  # named after the datapoint, so it is the only list of the page
+        limits=_SERIES_LIMITS,
+        source=_AEMP_HUB,
+    ),
+    # Locations
+    *_rows(
+        _PAGES,
+        "Location API",
+        "/api/location/v1/locations",
+        limits=(_limit("locations {url}", 1, 1),),
+    ),
+    *_rows(
+        _WHOLE,
+        "Location API",
+        "/api/location/v1/locations/{assetId}",
+        limits=(_limit("location {assetId}", 1, 1),),
+    ),
+    # Time series (PromQL); the GET forms, and the POST forms of the same queries
+    *(
+        Endpoint(
+            f"{_SERIES}/prometheus/api/v1/{name}",
+            Paging("whole", key),
+            methods=_READ_BY_POST,
+            limits=_PROMETHEUS_LIMITS,
+            source="Time series API",
+        )
+        for name, key in (
+            ("query", "data.result"),
+            ("query_range", "data.result"),
+            ("series", "data"),
+            ("labels", "data"),
+            ("label/{name}/values", "data"),
+        )
+    ),
+    *_rows(_WHOLE, "Time series API", f"{_SERIES}/metrics", limits=(_limit("metrics", 20, 1),)),
+    # Events, alerts, faults
+    *(
+        Endpoint(
+            f"{_EVENTS}/{name}",
+            _PAGES,
+            methods=("POST",),
+            limits=_EVENT_LIMITS,
+            source="Asset event API; paging seen",
+        )
+        for name in ("log", "active")
+    ),
+    *_rows(_SMALL_PAGES, "Alerts API", "/api/alerts/v1/configurations", limits=_ALERT_LIMITS),
+    *_rows(
+        _WHOLE, "Alerts API", "/api/alerts/v1/configurations/{alertConfigurationId}", limits=_ALERT_LIMITS
+    ),
+    *(
+        Endpoint(f"/public/api/can-faults/{name}", _WHOLE, methods=_READ_BY_POST, source="CAN faults API")
+        for name in ("faults", "faults-summary", "get-unit-active-faults")
+    ),
+    # Sites, groups, accounts, customers
+    *_rows(_PAGES, "Site API", "/api/site/v1/sites", "/api/site/v1/sites/history"),
+    *_rows(_WHOLE, "Site API", "/api/site/v1/sites/{siteId}"),
+    Endpoint("/api/site/v1/assets/sites", _WHOLE, methods=("POST",), source="Site API, seen"),
+    *_rows(_PAGES, "Groups API", "/api/organization/v1/groups"),
+    *_rows(_PAGES, "Terms and conditions API", "/api/organization/v1/accounts/terms-and-conditions"),
+    *_rows(_PAGES, "Customer API", "/api/customer/v1/customers"),
+    *_rows(_WHOLE, "Customer API", "/api/customer/v1/customers/{customerId}"),
+    *_rows(
+        _SMALL_PAGES,
+        "Customer API",
+        "/api/customer/v1/customers/{customerId}/contacts",
+        "/api/customer/v1/customers/{customerId}/assets",
+    ),
+    # Custom fields
+    *_rows(_PAGES, "Custom fields API", "/api/custom-fields/v1/definitions", "/api/custom-fields/v1/values"),
+    # Service management
+    *(
+        Endpoint(f"{prefix}{suffix}", Paging("whole", key), source="Service management API")
+        for prefix in (_SERVICE, _PUBLIC_SERVICE)
+        for suffix, key in (
+            ("", "servicePlans"),
+            ("/assignments/service-status/{status}/assets", "assetIds"),
+            ("/assignments/service-status", "plannedServiceStatuses"),
+        )
+    ),
+    # Access management
+    *_rows(
+        Paging("after", "content"),
+        "Access management API",
+        "/public/api/operator/operators",
+        limits=(_limit("operators", 60, 60),),
+    ),
+    # Emissions and fleet data health: the first part of the path is not published
+    *(
+        Endpoint(
+            f"/{{*prefix}}/v2/{name}",
+            _UNTOLD,
+            methods=_READ_BY_POST,
+            limits=_EMISSION_LIMITS,
+            source="Emissions API v2",
+        )
+        for period in ("period", "monthly", "lifetime", "daily")
+        for name in (f"emissions/{period}", f"emissions/{period}/kpis", f"emissions/{period}/summary")
+    ),
+    *(
+        Endpoint(
+            f"/{{*prefix}}/v2/sites/{{siteId}}/{name}",
+            _UNTOLD,
+            methods=_READ_BY_POST,
+            source="Emissions API v2",
+        )
+        for name in ("emissions", "emissions/monthly", "emissions/monthly/summary")
+    ),
+    *_rows(
+        _PAGES,
+        "Fleet data health API (beta)",
+        "/{*prefix}/v1beta1/issues",
+        "/{*prefix}/v1beta1/assets/{assetId}/issues",
+    ),
+    *_rows(_WHOLE, "Fleet data health API (beta)", "/{*prefix}/v1beta1/issues/{issueId}"),
+    # Compaction
+    *(
+        Endpoint(f"/api/compaction/v1/compactions/{name}", _WHOLE, methods=methods, source="Compaction API")
+        for name, methods in (
+            ("trips", ("POST",)),
+            ("trips/{tripId}", ("GET",)),
+            ("trips/{tripId}/compactions", ("GET",)),
+            ("trips/{tripId}/compactions/summarized", ("GET",)),
+            ("trips/{tripId}/filter", ("GET",)),
+            ("searches", ("GET",)),
+            ("searches/{searchUUID}", ("GET",)),
+        )
+    ),
+    # GraphQL
+    Endpoint("/api/graphql/", Paging("relay"), methods=("POST",), source="GraphQL API"),
+)
+
+_UNKNOWN: Final = Endpoint("", _UNTOLD, methods=(), reads=False)
+
+
+def find(call: Call) -> Endpoint:
+    """Return the row of a call, or a row that assumes nothing."""
+    found = next(
+        (row for row in ENDPOINTS if call.method in row.methods and _pattern(row.path).fullmatch(call.path)),
+        _UNKNOWN,
+    )
+    return _of_graphql(found, call) if found.paging.style == "relay" else found
+
+
+def _of_graphql(row: Endpoint, call: Call) -> Endpoint:
+    """Return the row as this query makes it: one path serves pages, single answers and mutations."""
+    query = call.json["query"] if call.is_graphql else ""
+    changes = re.search(r"\b(mutation|subscription)\b", query)
+    return replace(
+        row, paging=row.paging if "pageInfo" in query else _WHOLE, reads=bool(query) and not changes
+    )
+
+
+@lru_cache(maxsize=256)
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return what matches the finished paths of a row: one part of the path for each placeholder."""
+    text = re.escape(path).replace(r"\[", "(?:").replace(r"\]", ")?")
+    text = re.sub(r"\\\{\\\*(\w+)\\\}", r"(?P<\1>.+)", text)
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", text))

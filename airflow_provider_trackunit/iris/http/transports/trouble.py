@@ -1,0 +1,181 @@
+"""What the failures of an HTTP library mean, and how much of an answer is read. Pure.
+
+Every library has exceptions of its own. A client says which :class:`Trouble` they are; what that means, and what
+to tell a person, is decided here once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import Enum, auto
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_trackunit.iris.errors import (
+    IrisConfigurationError,
+    IrisError,
+    IrisNoAnswerError,
+    IrisUnexpectedResponseError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_trackunit.iris.http.wire import Request
+
+#: A server that is there accepts a connection at once; the whole timeout is for the answer.
+CONNECT_TIMEOUT_S: Final = 10.0
+
+#: More connections than any sensible max_concurrency, so that no thread throws its connection away; for an event
+#: loop the most that are open at once.
+MAX_CONNECTIONS: Final = 64
+
+
+_GZIP_CONTAINER: Final = 31  # zlib's window bits for gzip
+_PIECE_BYTES: Final = 256 * 1024
+
+
+class Trouble(Enum):
+    """The ways in which no answer comes."""
+
+    UNTRUSTED = auto()
+    NO_ROOTS = auto()
+    UNUSABLE_PROXY = auto()
+    PROXY = auto()
+    UNREACHABLE = auto()
+    SLOW_CONNECT = auto()
+    SLOW_ANSWER = auto()
+    BROKEN = auto()
+    #: The two that happen after the head of the answer came.
+    SLOW_BODY = auto()
+    CUT_BODY = auto()
+
+
+_OF_THIS_MACHINE: Final = {
+    Trouble.NO_ROOTS: "the file of trusted certificates cannot be read. Check CA bundle (extra 'ca_bundle') of the "
+    "connection, or REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment",
+    Trouble.UNUSABLE_PROXY: "the environment names a proxy that cannot be used. Check HTTPS_PROXY and ALL_PROXY: "
+    "http://host:port, or https://host:port",
+}
+
+
+def failure(request: Request, trouble: Trouble) -> IrisError:
+    """Return the error. The library's own text is left out: it can hold the whole URL."""
+    origin = "/".join(request.url.split("/", 3)[:3])
+    if trouble is Trouble.UNTRUSTED:
+        return IrisConfigurationError(
+            f"{request.label}: the TLS certificate of {origin} is not trusted here. On a network that inspects TLS, "
+            "set CA bundle (extra 'ca_bundle') of the connection to the PEM file of its root"
+        )
+    if trouble in _OF_THIS_MACHINE:
+        return IrisConfigurationError(f"{request.label}: {_OF_THIS_MACHINE[trouble]}")
+    what, sent = {
+        Trouble.PROXY: ("the proxy named by the environment did not connect", False),
+        Trouble.UNREACHABLE: (
+            f"no connection to {origin}. Check the URL in the connection, and the network",
+            False,
+        ),
+        Trouble.SLOW_CONNECT: (f"{origin} did not accept a connection in time", False),
+        Trouble.SLOW_ANSWER: (f"{origin} did not answer in time", True),
+        Trouble.BROKEN: (f"the connection to {origin} broke off", True),
+        Trouble.SLOW_BODY: ("the answer was not complete in time", True),
+        Trouble.CUT_BODY: ("the answer broke off", True),
+    }[trouble]
+    return IrisNoAnswerError(f"{request.label}: {what}", sent=sent)
+
+
+class Body:
+    """The body of one answer while it arrives, decompressed here and not by the HTTP libraries.
+
+    Some of their releases unpack whatever a server says is packed, as often as it says so, and all at once: a
+    kilobyte can become all of the memory.
+
+    :param coding: the ``Content-Encoding`` of the answer
+    :param ends_at: when it has to be complete, by ``clock``
+    :raises IrisUnexpectedResponseError: when the answer is packed in a way that nobody asked for
+    """
+
+    def __init__(
+        self, request: Request, status: int, coding: str, ends_at: float, clock: Callable[[], float]
+    ) -> None:
+        self._request = request
+        self._status = status
+        self._ends_at = ends_at
+        self._clock = clock
+        self._chunks: list[bytes] = []
+        self._size = 0
+        coding = coding.strip().lower()
+        if coding not in {"", "identity", "gzip", "x-gzip"}:
+            raise IrisUnexpectedResponseError(
+                f"{request.label}: the answer is compressed in a way that was not asked for. A proxy on the way may "
+                "be changing answers",
+                status=status,
+            )
+        self._gzip = _new_gunzip() if "gzip" in coding else None
+        self._begun = False
+
+    def take(self, chunk: bytes) -> None:
+        """Keep what arrived.
+
+        :raises IrisUnexpectedResponseError: when it is more than any page
+        :raises IrisNoAnswerError: when a dripping server has used up the time, or what came cannot be unpacked
+        """
+        for piece in (chunk,) if self._gzip is None else self._unpacked(chunk):
+            self._keep(piece)
+        if self._clock() > self._ends_at:
+            raise failure(self._request, Trouble.SLOW_BODY)
+
+    def whole(self) -> bytes:
+        """Return all of it.
+
+        :raises IrisNoAnswerError: when it was packed and its end is missing
+        """
+        if self._begun and self._gzip is not None and not self._gzip.eof:
+            raise failure(self._request, Trouble.CUT_BODY)
+        return b"".join(self._chunks)
+
+    def _keep(self, piece: bytes) -> None:
+        self._chunks.append(piece)
+        self._size += len(piece)
+        if self._size > self._request.max_body_bytes:
+            raise IrisUnexpectedResponseError(
+                f"{self._request.label}: the answer is larger than {self._request.max_body_bytes // 2**20} MiB; it was "
+                "not read further. A page can be asked for with fewer records; anything else does not come from IRIS: "
+                "check host and Auth URL of the connection",
+                status=self._status,
+            )
+
+    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what a chunk holds, in pieces that are not large however well it was packed."""
+        full = False
+        while chunk or full:
+            if self._gzip is None or self._gzip.eof:
+                self._gzip = _new_gunzip()  # one file after the other is one file
+            self._begun = True
+            try:
+                piece = self._gzip.decompress(chunk, _PIECE_BYTES)
+            except zlib.error:
+                piece = None
+            if piece is None:
+                raise failure(self._request, Trouble.CUT_BODY)
+            yield piece
+            chunk = self._gzip.unused_data if self._gzip.eof else self._gzip.unconsumed_tail
+            full = len(piece) == _PIECE_BYTES and not self._gzip.eof  # there may be more inside
+
+
+def _new_gunzip() -> Any:
+    return zlib.decompressobj(_GZIP_CONTAINER)
+
+
+def readable(ca_bundle: str) -> str:
+    """Return the path of the CA bundle, which has to exist on this machine."""
+    try:
+        found = Path(ca_bundle).is_file()
+    except OSError:  # a name longer than any file can have
+        found = False
+    if not found:
+        shown = "".join(char if char.isprintable() else "?" for char in ca_bundle[:200])
+        raise IrisConfigurationError(
+            f"CA bundle (extra 'ca_bundle'): there is no file {shown} on this machine"
+        )
+    return ca_bundle

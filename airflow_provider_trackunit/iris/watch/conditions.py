@@ -1,0 +1,83 @@
+"""What a wait waits for: a JMESPath expression over an answer, or simply something in it.
+
+An expression and not code, because it has to cross into another process as text. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import jmespath
+import jmespath.exceptions
+import msgspec
+
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.pages.paging import Page
+
+
+# What jmespath raises besides its own errors: for a step of zero, an infinite number, a merge with null, and so on.
+_REFUSALS: Final = (
+    jmespath.exceptions.JMESPathError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+# An expression has to be understood, and its error to be read, by people.
+_MOST_CHARS: Final = 10_000
+_MOST_MESSAGE_CHARS: Final = 500
+
+
+class Condition:
+    """A JMESPath expression (https://jmespath.org).
+
+    :raises IrisConfigurationError: when the expression is malformed; the text says where
+    """
+
+    def __init__(self, expression: str) -> None:
+        if not isinstance(expression, str) or len(expression) > _MOST_CHARS:
+            raise IrisConfigurationError(f"condition: give text, of {_MOST_CHARS} characters at the most")
+        self._expression = expression
+        try:
+            self._compiled = jmespath.compile(expression)
+        except _REFUSALS as error:
+            raise IrisConfigurationError(
+                f"condition: not a JMESPath expression. {_one_line(error)}"
+            ) from None
+
+    def value(self, document: Any) -> Any:
+        """Return the value of the expression over a decoded answer.
+
+        :raises IrisConfigurationError: when the expression cannot be applied, such as ``length`` of a number, or its
+            value is none of JSON, such as a reference to an expression
+        """
+        try:
+            value = self._compiled.search(document)
+            # It has to cross into another process. Infinity, which is none of JSON, is null there.
+            return msgspec.json.decode(msgspec.json.encode(value))
+        except _REFUSALS as error:
+            raise IrisConfigurationError(
+                f"condition: {self._expression!r:.200} cannot be applied to the answer. {_one_line(error)}"
+            ) from None
+
+
+def _one_line(error: Exception) -> str:
+    words = " ".join(str(error).split())[:_MOST_MESSAGE_CHARS]
+    return "".join(char if char.isprintable() else "?" for char in words)
+
+
+def found_records(page: Page) -> Any:
+    """Return what an answer holds: its object, or how many records are in its first page."""
+    if page.paginated or len(page.raw_records) != 1:
+        return len(page.raw_records)
+    return page.records[0]
+
+
+def look(page: Page, condition: Condition | None) -> Any:
+    """Return what a wait finds in an answer; it is over when that is true in the sense of Python."""
+    return found_records(page) if condition is None else condition.value(page.document)

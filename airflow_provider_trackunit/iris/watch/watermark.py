@@ -1,0 +1,150 @@
+"""How far a watcher has come in a collection that grows, and which records are new to it. Pure.
+
+A watermark is the newest value of one member (the newest ``timeOn``). Records that share it can still arrive
+later, so those that were seen at it are remembered, by a short digest of their ``id``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.watch.conditions import Condition
+
+# So many records with the very same watermark are remembered; it keeps the stored state below 20 KB.
+_MOST_AT_IT: Final = 1000
+
+Value = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One record: the value it is ordered by, and a digest that tells it from others."""
+
+    value: Value
+    digest: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """How far a watcher has come: the newest value, and the digests of the records seen at it."""
+
+    value: Value
+    at_it: tuple[str, ...] = ()
+
+    def is_new(self, mark: Mark) -> bool:
+        """Return whether a record is beyond this."""
+        if _order(mark.value) == _order(self.value):
+            return mark.digest not in self.at_it
+        return _order(mark.value) > _order(self.value)
+
+
+def oldest(several: Iterable[Seen]) -> Seen | None:
+    """Return the one that has come least far."""
+    return min(several, key=lambda seen: _order(seen.value), default=None)
+
+
+def read_marks(page: Page, expression: Condition) -> list[Mark]:
+    """Return the marks of a page. A record without a usable value has no place in the order and is left out."""
+    marks = []
+    for raw, record in zip(page.raw_records, page.records, strict=True):
+        value = expression.value(record)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and _has_a_place(value):
+            marks.append(Mark(value, _digest(record, bytes(raw))))
+    return marks
+
+
+def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen | None]:
+    """Return how many records are new, and how far the watcher has come with them."""
+    new = [mark for mark in marks if seen is None or seen.is_new(mark)]
+    if not new:
+        return 0, seen
+    # One record can be there twice, with a newer value as well: it changed while it was read.
+    value = max((mark.value for mark in new), key=_order)
+    at_it = list(dict.fromkeys(mark.digest for mark in new if _order(mark.value) == _order(value)))
+    if seen is not None and _order(value) == _order(seen.value):
+        at_it = [*seen.at_it, *at_it]
+    return len({mark.digest for mark in new}), Seen(value, tuple(at_it[-_MOST_AT_IT:]))
+
+
+def read_seen(stored: Any) -> Seen | None:
+    """Return what was stored, None when it is nothing or cannot be read."""
+    try:
+        seen = msgspec.convert(stored, Seen)
+    except msgspec.ValidationError:
+        return None
+    return seen if _has_a_place(seen.value) else None
+
+
+def fill_window(value: Any, watermark: Value, now: dt.datetime) -> Any:
+    """Return a query or body with ``{watermark}`` and ``{now}`` replaced in its texts.
+
+    A watermark that is a time is filled in a second earlier and without a fraction: what is asked for twice is
+    recognised, what falls between two ways to round is lost.
+    """
+    if isinstance(value, dict):
+        return {name: fill_window(one, watermark, now) for name, one in value.items()}
+    if isinstance(value, list):
+        return [fill_window(one, watermark, now) for one in value]
+    if not isinstance(value, str):
+        return value
+    return value.replace("{watermark}", _begin(watermark)).replace("{now}", utc_text(now))
+
+
+def _begin(watermark: Value) -> str:
+    moment = _moment(watermark)
+    try:
+        return str(watermark) if moment is None else utc_text(moment - dt.timedelta(seconds=1))
+    except OverflowError:
+        # At the end of the calendar, where there is no second earlier and no time in UTC.
+        return str(watermark)
+
+
+def has_window(value: Any) -> bool:
+    """Return whether a query or body names ``{watermark}``."""
+    if isinstance(value, dict | list):
+        return any(has_window(one) for one in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and "{watermark}" in value
+
+
+def utc_text(moment: dt.datetime) -> str:
+    """Return a moment the way IRIS writes it."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _order(value: Value) -> tuple[int, float, str]:
+    """Return what orders values: times by the moment they name, not by how they are written."""
+    if not isinstance(value, str):
+        # As it is: a whole number can be too long for a float, or differ only in its last digit.
+        return (0, value, "")
+    moment = _moment(value)
+    return (2, 0.0, value) if moment is None else (1, moment.timestamp(), "")
+
+
+def _has_a_place(value: Value) -> bool:
+    """Return whether something can be newer than this: nothing is newer than infinity, or than what is no number.
+
+    JMESPath makes them of text (``to_number``), and a watcher that came so far would stand still.
+    """
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _moment(value: Value) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _digest(record: Any, raw: bytes) -> str:
+    own = record.get("id") if isinstance(record, dict) else None
+    return hashlib.sha256(str(own).encode() if isinstance(own, str | int) else raw).hexdigest()[:16]

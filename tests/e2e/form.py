@@ -1,0 +1,224 @@
+"""``make e2e``: the connection form of a real Airflow, filled in by a real browser, tested against the emulator.
+
+What a person sees is checked by its labels and messages, and photographed for the docs. Everything listens on the
+loopback interface, and nothing is left running.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as airflow_version
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import sync_playwright
+
+from airflow_provider_trackunit.connection import hidden_fields
+from airflow_provider_trackunit.emulator import IrisEmulator
+from dev.airflow_home import ROOT, AirflowCommandError, AirflowHome, interrupt_once
+from dev.parts import LOOPBACK, PartFailedError, Parts, free_port
+from dev.ui import HEALTHY_WITHIN_S, answers, healthy, passwords, start_airflow
+from tests.e2e.form_pages import ConnectionPages, FlaskPages, ReactPages
+from tests.e2e.programs import MissingProgramError, need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+IMAGES = ROOT / "docs" / "images"
+SERIES = ".".join(airflow_version.split(".")[:2])
+WRONG_SECRET = "not-the-secret-of-this-client"
+MAX_IMAGE_BYTES = 200_000
+PATIENCE_MS = 30_000
+# Chromium as root needs the first; without the others it looks for its maker's hosts.
+BROWSER_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+OWN_FIELDS = ["Client ID", "Client secret", "Scope", "Auth URL", "CA bundle"]
+STANDARD_FIELDS = ["Description", "Base URL", "API username", "API password"]
+# What every connection has, whatever its type.
+AIRFLOWS_OWN = {"connection id", "connection type", "extra"}
+PORT_SHOWN = "port" not in hidden_fields()
+TESTABLE = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
+
+
+class FormError(Exception):
+    """The form is not as it should be; the text says what is wrong."""
+
+
+def main() -> None:
+    """Run the whole story on the Airflow of this environment.
+
+    :raises SystemExit: with 1 when something is not as it should be
+    """
+    interrupt_once()
+    home = AirflowHome(ROOT / ".airflow" / f"e2e-form-{airflow_version}")
+    try:
+        chromium = need("chromium", "chromium")
+        shutil.rmtree(home.path, ignore_errors=True)
+        _say(f"Airflow {airflow_version}: {home.path.relative_to(ROOT)}")
+        home.migrate()
+        with (
+            IrisEmulator.start(assets=250, process=True) as iris,
+            Parts(home.path) as parts,
+            _new_page(chromium) as page,
+        ):
+            url, user, password = _start(home, parts)
+            pages = (FlaskPages if SERIES.startswith("2.") else ReactPages)(page, url)
+            try:
+                pages.log_in(user, password)
+                _story(pages, iris, home)
+            except (FormError, PlaywrightError):
+                page.screenshot(path=home.path / "failed.png")
+                raise
+    except (AirflowCommandError, PartFailedError, MissingProgramError, FormError, PlaywrightError) as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped.") from None
+    _say(f"Airflow {airflow_version}: the connection form is good. Screenshots: {IMAGES.relative_to(ROOT)}")
+
+
+def _story(pages: ConnectionPages, iris: IrisEmulator, home: AirflowHome) -> None:
+    connection: dict[str, Any] = json.loads(iris.connection_json())
+    extra = connection["extra"]
+    typed = {"API password": connection["password"], "Client secret": extra["client_secret"]}
+
+    pages.open_new()
+    _check_fields(pages)
+    _photograph(pages, "new")
+    pages.fill({pages.id_label: "trackunit_default"} | _standard_values(connection))
+    pages.fill(
+        {"Client ID": extra["client_id"], "Client secret": WRONG_SECRET, "Auth URL": extra["auth_url"]}
+    )
+    pages.show("Client secret")
+    _photograph(pages, "own-fields")
+    pages.save()
+
+    pages.open_stored()
+    refused = pages.test(typed | {"Client secret": WRONG_SECRET})
+    _photograph(pages, "test-wrong-secret")
+    _expect(
+        "invalid_client" in refused and "client secret" in refused.lower(), f"a wrong secret: {refused!r}"
+    )
+    _expect(WRONG_SECRET not in refused, "the message of the test shows the secret")
+
+    pages.open_stored()
+    pages.fill({"Client secret": extra["client_secret"]})
+    pages.save()
+    pages.open_stored()
+    granted = pages.test(typed)
+    _photograph(pages, "test-good")
+    _expect("scope 'api', lifetime 3600 s" in granted, f"a right secret: {granted!r}")
+
+    pages.open_stored()
+    pages.show("Client secret")
+    shown = pages.page.content() + "".join(field.input_value() for field in pages.fields().values())
+    for secret in (extra["client_secret"], connection["password"], WRONG_SECRET):
+        _expect(secret not in shown, "a secret can be read in the form of a stored connection")
+    _expect(extra["client_id"] in shown, "the form of a stored connection lost its client ID")
+    _photograph(pages, "stored")
+
+    pages.save()
+    _expect_stored_works(home)
+
+
+def _standard_values(connection: dict[str, Any]) -> dict[str, str]:
+    values = {
+        "Base URL": connection["host"],
+        "API username": connection["login"],
+        "API password": connection["password"],
+    }
+    # The emulator's address names its port; beside it, any number tells Airflow that there is one.
+    return values | ({"Port": "443"} if PORT_SHOWN else {})
+
+
+def _check_fields(pages: ConnectionPages) -> None:
+    labels = pages.labels()
+    standard = [*STANDARD_FIELDS, *(["Port"] if PORT_SHOWN else [])]
+    wanted = [*standard, *OWN_FIELDS]
+    seen = [label for label in labels if label in wanted]
+    _expect(seen == wanted, f"the fields are {labels}, not {wanted}")
+    rest = {label.lower() for label in labels} - {label.lower() for label in wanted} - AIRFLOWS_OWN
+    _expect(not rest, f"fields that nobody needs: {sorted(rest)}")
+    masked = [label for label in wanted if pages.kind(label) == "password"]
+    _expect(masked == ["API password", "Client secret"], f"typed without being seen: {masked}")
+
+
+def _expect_stored_works(home: AirflowHome) -> None:
+    """Check that saving a form in which no secret is shown has not stored that nothing."""
+    output = home.run("connections", "test", "trackunit_default", timeout_s=120, **TESTABLE)
+    _expect("Connection success" in output, f"after saving it unchanged, the connection fails: {output}")
+
+
+def _expect(condition: object, otherwise: str) -> None:
+    if not condition:
+        raise FormError(f"Airflow {airflow_version}, connection form: {otherwise}")
+
+
+def _photograph(pages: ConnectionPages, what: str) -> None:
+    """Write what is on the page into the docs."""
+    pages.settle()
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    image = IMAGES / f"airflow-{SERIES}-connection-{what}.png"
+    pages.page.screenshot(path=image, animations="disabled")
+    _expect(image.stat().st_size <= MAX_IMAGE_BYTES, f"{image.name} has {image.stat().st_size} bytes")
+    _say(f"  {image.relative_to(ROOT)}")
+
+
+@contextmanager
+def _new_page(chromium: str) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_FLAGS.split())
+        try:
+            page = browser.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            yield page
+        finally:
+            browser.close()
+
+
+def _start(home: AirflowHome, parts: Parts) -> tuple[str, str, str]:
+    """Start Airflow and return its address, a user and the password."""
+    port = free_port()
+    if SERIES.startswith("2."):
+        user, password = _start_airflow_2(home, port, parts)
+    else:
+        start_airflow(home, port, parts)
+        parts.wait_until(lambda: healthy(port) and passwords(home).exists(), "Airflow", HEALTHY_WITHIN_S)
+        user, password = next(iter(json.loads(passwords(home).read_text()).items()))
+    return f"http://{LOOPBACK}:{port}", user, password
+
+
+def _start_airflow_2(home: AirflowHome, port: int, parts: Parts) -> tuple[str, str]:
+    user, password = "admin", secrets.token_urlsafe(16)
+    who = ["--role", "Admin", "--firstname", "Ada", "--lastname", "Min", "--email", "admin@example.com"]
+    home.run("users", "create", "--username", user, "--password", password, *who, timeout_s=120)
+    environment = home.environment(
+        AIRFLOW__WEBSERVER__BASE_URL=f"http://{LOOPBACK}:{port}",
+        AIRFLOW__WEBSERVER__SECRET_KEY=secrets.token_hex(32),
+        AIRFLOW__WEBSERVER__WEB_SERVER_HOST=LOOPBACK,
+        AIRFLOW__WEBSERVER__WEB_SERVER_PORT=str(port),
+        AIRFLOW__WEBSERVER__WORKERS="1",
+        # On a busy machine it miscounts its own workers, waits for the right number, and then ends itself.
+        AIRFLOW__WEBSERVER__WEB_SERVER_MASTER_TIMEOUT="0",
+        **TESTABLE,
+    )
+    airflow = [sys.executable, "-m", "airflow"]
+    parts.start("webserver", [*airflow, "webserver"], environment)
+    parts.start("scheduler", [*airflow, "scheduler", "--skip-serve-logs"], environment)
+    parts.wait_until(lambda: answers(f"http://{LOOPBACK}:{port}/health"), "Airflow", HEALTHY_WITHIN_S)
+    return user, password
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
