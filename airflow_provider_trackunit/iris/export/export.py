@@ -173,6 +173,7 @@ class Export:
             if arrival is not None:
                 outcome = self._take(arrival)
                 failure = failure or outcome
+                crew.taken(arrival)
             if failure is not None:
                 crew.cancel()
             self._keep_if_due()
