@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fuzz mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui quick test fuzz mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: ## Run the fleet example through a real Airflow against the emulator, and 
 
 ui: ## Start Airflow with its web interface, the examples and the emulator, until Ctrl-C
 	@$(READY) -m dev.ui
+
+quick: ## Check format, lint and types, and run the tests that need no server: half a minute
+	@$(READY) -m dev.check --only quick
 
 test: ## Check format, lint, types and run all tests
 	@$(READY) -m dev.check
