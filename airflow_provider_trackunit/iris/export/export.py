@@ -146,7 +146,7 @@ class Export:
     def _fetch_all(self, state: State) -> None:
         """Bring all pages, and keep them; what came is kept also when this ends with an exception."""
         self._state = state
-        self._kept_requests = self._requests()
+        self._kept = (state, self._requests())
         self._taken_up = {walk.item for walk in state.frontier.open if walk.came}
         self._guards: dict[int, Guard] = {}
         self._progress.begin(state)
@@ -173,6 +173,7 @@ class Export:
             if arrival is not None:
                 outcome = self._take(arrival)
                 failure = failure or outcome
+                crew.taken(arrival)
             if failure is not None:
                 crew.cancel()
             self._keep_if_due()
@@ -304,7 +305,7 @@ class Export:
         self._state = self._folder.keep(
             self._state, requests=requests, finished=self._state.frontier.is_finished(self._request.calls)
         )
-        self._kept_requests = requests
+        self._kept = (self._state, requests)
 
     def _leave(self, crew: Crew, error: BaseException) -> None:
         """Store what was fetched, so that the next try does not ask for it again."""
@@ -312,7 +313,8 @@ class Export:
         if isinstance(error, IrisCheckpointError | _PositionRefusedError):
             return
         self._take_pages(crew.rest(_LAST_ANSWERS_S))
-        if self._state.unsaved_since_s is None and self._kept_requests == self._requests():
+        kept, requests = self._kept
+        if self._state is kept and requests == self._requests():
             return
         try:
             self._keep()

@@ -95,4 +95,4 @@ class ExportRequest:
 
 def _bytes_of(call: Call) -> bytes:
     body = encode_json(call.json, order="deterministic")
-    return msgspec.json.encode([call.origin, call.method, call.path, call.query, call.headers, body])
+    return msgspec.json.encode([call.origin, call.method, call.path, call.query, body])

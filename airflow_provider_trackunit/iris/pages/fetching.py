@@ -45,8 +45,10 @@ class Crew:
         self._size = size
         self._threads: list[threading.Thread] = []
         self._errands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
+        # What came of each errand, until the reader says that it has taken it: an exception on the way loses nothing.
+        self._outcomes: dict[PageName, Arrival] = {}
         # Its put() may be called from a signal handler at any moment, within its own get() too.
-        self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[PageName | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self.under_way: dict[PageName, Errand] = {}
 
@@ -65,18 +67,24 @@ class Crew:
             thread.start()
 
     def arrival(self, timeout_s: float | None = None) -> Arrival | None:
-        """Return the next errand that came back; None after a time, or when :meth:`wake` was called."""
+        """Return the next errand that came back; None after a time, or when :meth:`wake` was called.
+
+        It stays under way until it is given to :meth:`taken`.
+        """
         try:
-            arrival = self._arrivals.get(timeout=timeout_s)
+            name = self._ready.get(timeout=timeout_s)
         except queue.Empty:
             return None
-        if arrival is not None:
-            self.under_way.pop(arrival.errand.name, None)
-        return arrival
+        return None if name is None else self._outcomes.get(name)
+
+    def taken(self, arrival: Arrival) -> None:
+        """Forget an errand whose outcome is in the books."""
+        self._outcomes.pop(arrival.errand.name, None)
+        self.under_way.pop(arrival.errand.name, None)
 
     def wake(self) -> None:
         """Make the reader look up from its wait. May be called in a signal handler, and from any thread."""
-        self._arrivals.put(None)
+        self._ready.put(None)
 
     def cancel(self) -> None:
         """Send nothing more. What is on its way comes back all the same, what is not comes back cancelled."""
@@ -86,20 +94,24 @@ class Crew:
         for _ in self._threads:
             self._errands.put(None)
 
-    def rest(self, within_s: float | None = None) -> Iterator[Arrival]:
-        """Yield what is still under way as it comes back, for so long at the most."""
-        ends_at = None if within_s is None else time.monotonic() + within_s
+    def rest(self, within_s: float) -> Iterator[Arrival]:
+        """Yield what is not taken yet, as it comes back, for so long at the most."""
+        ends_at = time.monotonic() + within_s
         while self.under_way:
-            left_s = None if ends_at is None else max(0.0, ends_at - time.monotonic())
-            arrival = self.arrival(left_s)
-            if arrival is not None:
+            come = [self._outcomes[name] for name in self.under_way if name in self._outcomes]
+            for arrival in come:
                 yield arrival
-            elif left_s == 0.0:
+                self.taken(arrival)
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
                 return
+            if not come:
+                self.arrival(left_s)
 
     def _work(self) -> None:
         while (errand := self._errands.get()) is not None:
-            self._arrivals.put(self._outcome(errand))
+            self._outcomes[errand.name] = self._outcome(errand)
+            self._ready.put(errand.name)
 
     def _outcome(self, errand: Errand) -> Arrival:
         try:
@@ -135,6 +147,7 @@ def deliver(fetch: Fetch, delivery: Delivery, at_most: int) -> Generator[Page]:
                 break
             arrival = crew.arrival()
             if arrival is not None:
+                crew.taken(arrival)
                 yield from delivery.settle(arrival.errand, arrival.page, arrival.error)
             if delivery.has_failed:
                 crew.cancel()
