@@ -15,7 +15,7 @@ from airflow_provider_trackunit.iris.errors import IrisNotFoundError, IrisPermis
 from airflow_provider_trackunit.iris.http import retrying
 from airflow_provider_trackunit.iris.http.exchange import CancelledError
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
-from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of, deliver
+from airflow_provider_trackunit.iris.pages.fetching import Arrival, Crew, crew_of, deliver
 from airflow_provider_trackunit.iris.pages.frontier import Errand, Frontier
 from tests.iris.pages.numbered import ASSETS, answer, calls, place
 
@@ -81,6 +81,14 @@ def numbers(pages: Iterator[Page]) -> list[int | None]:
     return [page.number for page in pages]
 
 
+def next_of(crew: Crew) -> Arrival:
+    """Return the next errand that came back, taken from the crew."""
+    arrival = crew.arrival(PATIENCE_S)
+    assert arrival is not None
+    crew.taken(arrival)
+    return arrival
+
+
 def threads_of_crews() -> list[threading.Thread]:
     return [one for one in threading.enumerate() if one.name.startswith("iris-page-")]
 
@@ -97,8 +105,8 @@ def test_as_many_errands_run_at_once_as_the_crew_is_large() -> None:
         for errand in errands(3):
             crew.ask(errand)
         assert crew.free == 0
-        found = [crew.arrival(PATIENCE_S) for _ in range(3)]
-    assert sorted(one.errand.item for one in found if one and one.page) == [0, 1, 2]
+        found = [next_of(crew) for _ in range(3)]
+    assert sorted(one.errand.item for one in found if one.page) == [0, 1, 2]
     assert (crew.free, crew.under_way) == (3, {})
     assert server.threads == {"iris-page-0", "iris-page-1", "iris-page-2"}
 
@@ -108,7 +116,7 @@ def test_a_crew_has_no_more_threads_than_it_has_errands() -> None:
     with crew_of(server.fetch, 8) as crew:
         for errand in errands(5):
             crew.ask(errand)
-            assert crew.arrival(PATIENCE_S) is not None
+            next_of(crew)
     assert server.threads == {"iris-page-0"}
 
 
@@ -124,14 +132,31 @@ def test_whatever_goes_wrong_in_a_thread_reaches_the_reader_and_the_crew_works_o
     with crew_of(server.fetch, 1) as crew:
         first, second = errands(2)
         crew.ask(first)
-        came = crew.arrival(PATIENCE_S)
-        assert came is not None
+        came = next_of(crew)
         assert (came.errand, came.page, came.error) == (first, None, error)
         server.errors = {}
         crew.ask(second)
-        came = crew.arrival(PATIENCE_S)
-        assert came is not None
-        assert came.page is not None
+        assert next_of(crew).page is not None
+
+
+def test_what_came_back_is_under_way_until_it_is_taken_whoever_is_interrupted() -> None:
+    with crew_of(Server(pages=1).fetch, 2) as crew:
+        for errand in errands(2):
+            crew.ask(errand)
+        interrupted = crew.arrival(PATIENCE_S)
+        assert crew.free == 0
+        rest = list(crew.rest(PATIENCE_S))
+        assert interrupted in rest
+        assert sorted(arrival.errand.item for arrival in rest) == [0, 1]
+        assert (crew.free, list(crew.rest(PATIENCE_S))) == (2, [])
+
+
+def test_who_stops_reading_the_rest_finds_what_was_not_done_with_in_the_next() -> None:
+    with crew_of(Server(pages=1).fetch, 2) as crew:
+        for errand in errands(2):
+            crew.ask(errand)
+        first = next(crew.rest(PATIENCE_S))
+        assert first in list(crew.rest(PATIENCE_S))
 
 
 def test_a_reader_waits_no_longer_than_it_wants_to() -> None:
@@ -141,7 +166,7 @@ def test_a_reader_waits_no_longer_than_it_wants_to() -> None:
         assert crew.arrival(0.0) is None
         assert crew.free == 0
         server.let_go(1)
-        assert crew.arrival(PATIENCE_S) is not None
+        next_of(crew)
 
 
 def test_a_reader_that_is_woken_looks_up_at_once_and_loses_no_page() -> None:
@@ -151,9 +176,7 @@ def test_a_reader_that_is_woken_looks_up_at_once_and_loses_no_page() -> None:
         crew.ask(errands(1)[0])
         assert crew.arrival(PATIENCE_S) is None
         server.let_go(1)
-        came = crew.arrival(PATIENCE_S)
-        assert came is not None
-        assert came.page is not None
+        assert next_of(crew).page is not None
 
 
 def test_a_signal_handler_may_wake_the_reader_from_its_wait() -> None:
