@@ -126,7 +126,7 @@ class AsyncIrisClient(ClientCore):
         try:
             while True:
                 for errand in delivery.errands():
-                    under_way[asyncio.create_task(self._fetch(errand))] = errand
+                    under_way[asyncio.create_task(self.run_errand(errand))] = errand
                 if not under_way:
                     break
                 for task in (await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))[0]:
@@ -158,7 +158,8 @@ class AsyncIrisClient(ClientCore):
         call = paginator(row.paging).apply(call, cursor)
         return paginator(row.paging).read(call, cursor, (await self._answer(call, row)).body)
 
-    async def _fetch(self, errand: Errand) -> Page:
+    async def run_errand(self, errand: Errand) -> Page:
+        """Return the page of an errand, as :meth:`fetch_page` does."""
         return await self.fetch_page(errand.call, errand.row, errand.cursor)
 
     async def _answer(self, call: Call, row: Endpoint) -> Response:

@@ -39,11 +39,13 @@ class Paging:
     :param record_key: the member that holds the list of records, dots between levels; None when the answer is the
         one record, empty when it is the only list of the page
     :param size: page size that is asked for unless the caller's query has one; None leaves it to IRIS
+    :param sort: order that is asked for unless the caller's query has one; None where no order is documented
     """
 
     style: Style
     record_key: str | None = None
     size: int | None = None
+    sort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *_rows(_PAGES, "Site API", "/api/site/v1/sites", "/api/site/v1/sites/history"),
     *_rows(_WHOLE, "Site API", "/api/site/v1/sites/{siteId}"),
     Endpoint("/api/site/v1/assets/sites", _WHOLE, methods=("POST",), source="Site API, seen"),
-    *_rows(_PAGES, "Groups API", "/api/organization/v1/groups"),
+    *_rows(
+        # The one list whose order is documented ("sort=name,-description"). Without one, a page can repeat a record of
+        # another and leave one out, although nothing changed.
+        Paging("number", "content", size=1000, sort="name"),
+        "Groups API",
+        "/api/organization/v1/groups",
+    ),
     *_rows(_PAGES, "Terms and conditions API", "/api/organization/v1/accounts/terms-and-conditions"),
     *_rows(_PAGES, "Customer API", "/api/customer/v1/customers"),
     *_rows(_WHOLE, "Customer API", "/api/customer/v1/customers/{customerId}"),

@@ -58,7 +58,12 @@ class Relay:
 
     def start(self, call: Call) -> Cursor:
         """Return the ``after`` of the caller's variables, or the beginning."""
-        return {"endCursor": _variables(call).get("after")}
+        after = _variables(call).get("after")
+        if not isinstance(after, str | None):
+            raise IrisConfigurationError(
+                "json['variables']['after']: give the text of a cursor, or leave it out"
+            )
+        return {"endCursor": after}
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call with its ``after``, and with ``first`` where the query declares it and nobody set it."""
