@@ -5,6 +5,7 @@ itself. Faults come before all of them, because gateways do.
 """
 
 import asyncio
+import gzip
 import time
 from typing import Any
 
@@ -13,22 +14,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_trackunit.emulator import answers
-from airflow_provider_trackunit.emulator.answers import RefusedError
-from airflow_provider_trackunit.emulator.breakage import send_spoiled, spoiled_answer
-from airflow_provider_trackunit.emulator.compression import compressed
+from airflow_provider_trackunit.emulator.api.graphql.endpoint import PATH_WITHOUT_SLASH
+from airflow_provider_trackunit.emulator.api.oauth import OAUTH_ROUTES
+from airflow_provider_trackunit.emulator.api.routes import API_ROUTES
 from airflow_provider_trackunit.emulator.control import control
-from airflow_provider_trackunit.emulator.faults import Fault
-from airflow_provider_trackunit.emulator.graphql import PATH_WITHOUT_SLASH
-from airflow_provider_trackunit.emulator.hostile import hostile_answer
-from airflow_provider_trackunit.emulator.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
-from airflow_provider_trackunit.emulator.oauth import OAUTH_ROUTES
-from airflow_provider_trackunit.emulator.routes import API_ROUTES
-from airflow_provider_trackunit.emulator.routing import Call, Route, Router
-from airflow_provider_trackunit.emulator.tokens import Bearer
+from airflow_provider_trackunit.emulator.faults.breakage import send_spoiled, spoiled_answer
+from airflow_provider_trackunit.emulator.faults.hostile import hostile_answer
+from airflow_provider_trackunit.emulator.faults.rules import Fault
+from airflow_provider_trackunit.emulator.serving import answers
+from airflow_provider_trackunit.emulator.serving.answers import RefusedError
+from airflow_provider_trackunit.emulator.serving.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route, Router
+from airflow_provider_trackunit.emulator.serving.tokens import Bearer
 from airflow_provider_trackunit.emulator.world import World
 
 CONTROL_PREFIX = "/_emulator/"
+FAST_GZIP = 1
 # A fault of these kinds spoils the way back only: what was asked for has been done.
 PROCESSED = frozenset({"reset_after", "truncated", "slow", "delay", "huge_length"})
 
@@ -154,6 +155,18 @@ def limited(world: World, wait_s: float) -> Response:
     wall_s = world.clock.wall_seconds(wait_s)
     header = answers.retry_header(world.settings.retry_after, wall_s, time.time())
     return answers.limit_reached(world.settings.limit_body, header)
+
+
+def compressed(call: Call, response: Response) -> Response:
+    """Return the answer as gzip, if the client accepts it and the switch covers this path."""
+    covered = call.world.settings.gzip
+    if covered == "none" or (covered == "metrics" and not call.path.endswith("/metrics")):
+        return response
+    if "gzip" not in call.headers.get("accept-encoding", "") or not response.body:
+        return response
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    body = gzip.compress(bytes(response.body), FAST_GZIP, mtime=0)
+    return Response(body, response.status_code, headers | {"content-encoding": "gzip"})
 
 
 def _unauthorized(message: str) -> Response:

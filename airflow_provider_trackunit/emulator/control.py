@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.answers import RefusedError, error, json_answer
-from airflow_provider_trackunit.emulator.events import add_events
-from airflow_provider_trackunit.emulator.routing import Call
+from airflow_provider_trackunit.emulator.api.events import add_events
+from airflow_provider_trackunit.emulator.serving.answers import RefusedError, error, json_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call
 from airflow_provider_trackunit.emulator.settings import changed
 from airflow_provider_trackunit.emulator.world import World
 

@@ -9,9 +9,26 @@ from typing import Any, Literal
 import msgspec
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.tricks import Trick
 
 API_KEY_SCOPES = "api.iso15143.snapshot api.iso15143.timeseries asset.view account.event.view site.view"
+
+# What each does: faults/hostile.py.
+Trick = Literal[
+    "redirect",
+    "foreign_links",
+    "moving_cursor",
+    "repeated_pages",
+    "absurd_counts",
+    "climbing_names",
+    "terabyte",
+    "endless_body",
+    "gzip_bomb",
+    "slow_body",
+    "year_long_wait",
+    "never_authorized",
+    "huge_token",
+    "echo",
+]
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):

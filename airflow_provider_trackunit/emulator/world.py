@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import encoded
 from airflow_provider_trackunit.emulator.clock import Clock
-from airflow_provider_trackunit.emulator.faults import FaultQueue
-from airflow_provider_trackunit.emulator.fleet import Fleet
-from airflow_provider_trackunit.emulator.journal import Journal
-from airflow_provider_trackunit.emulator.limits import Windows
+from airflow_provider_trackunit.emulator.faults.rules import FaultQueue
+from airflow_provider_trackunit.emulator.limits.counting import Windows
+from airflow_provider_trackunit.emulator.machines.fleet import Fleet
+from airflow_provider_trackunit.emulator.serving.answers import encoded
+from airflow_provider_trackunit.emulator.serving.journal import Journal
+from airflow_provider_trackunit.emulator.serving.tokens import Credentials, Tokens
 from airflow_provider_trackunit.emulator.settings import Settings
-from airflow_provider_trackunit.emulator.tokens import Credentials, Tokens
 
 # Up to twice as many stay encoded, about 70 MB: a fleet that a benchmark walks again and again.
 CACHED_RECORDS = 50_000

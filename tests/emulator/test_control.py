@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from airflow_provider_trackunit.emulator.assets import asset
-from airflow_provider_trackunit.emulator.fleet import ON_AEMP, Fleet
+from airflow_provider_trackunit.emulator.api.assets import asset
+from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, Fleet
 from airflow_provider_trackunit.emulator.world import World
 from tests.emulator.conftest import ASSETS, FLEET, Api
 

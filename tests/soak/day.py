@@ -12,8 +12,8 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit.emulator import identity
-from airflow_provider_trackunit.emulator.fleet import ALL_ASSETS, ON_AEMP, Fleet
+from airflow_provider_trackunit.emulator.machines import identity
+from airflow_provider_trackunit.emulator.machines.fleet import ALL_ASSETS, ON_AEMP, Fleet
 from tests.soak.scheduler import Run
 
 if TYPE_CHECKING:

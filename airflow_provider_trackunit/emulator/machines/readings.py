@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.identity import dice
+from airflow_provider_trackunit.emulator.machines.identity import dice
 from airflow_provider_trackunit.emulator.settings import Settings
 
 DAY_S = 86_400

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from airflow_provider_trackunit.emulator.routing import Call, Limit
+from airflow_provider_trackunit.emulator.serving.routing import Call, Limit
 
 SECOND_S = 1.0
 MINUTE_S = 60.0

@@ -10,12 +10,12 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import encoded, violation
-from airflow_provider_trackunit.emulator.identity import asset_id, dice, scattered_uuid
-from airflow_provider_trackunit.emulator.pacing import EVENTS
-from airflow_provider_trackunit.emulator.paging import Collection, of_records, page_answer
-from airflow_provider_trackunit.emulator.readings import DAY_S
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.limits.rates import EVENTS
+from airflow_provider_trackunit.emulator.machines.identity import asset_id, dice, scattered_uuid
+from airflow_provider_trackunit.emulator.machines.readings import DAY_S
+from airflow_provider_trackunit.emulator.serving.answers import encoded, violation
+from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 EVENT_LOG = "/public/api/eventlog/v3/asset-event"

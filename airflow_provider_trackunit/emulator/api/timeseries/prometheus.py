@@ -12,11 +12,8 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import json_answer
-from airflow_provider_trackunit.emulator.assets import index_of
-from airflow_provider_trackunit.emulator.identity import asset_id
-from airflow_provider_trackunit.emulator.pacing import METRICS, PROMETHEUS
-from airflow_provider_trackunit.emulator.promql import (
+from airflow_provider_trackunit.emulator.api.assets import index_of
+from airflow_provider_trackunit.emulator.api.timeseries.promql import (
     METRIC_SOURCES,
     bad_data,
     duration,
@@ -25,8 +22,11 @@ from airflow_provider_trackunit.emulator.promql import (
     required,
     selector,
 )
-from airflow_provider_trackunit.emulator.readings import DAY_S, offset_s, value
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.limits.rates import METRICS, PROMETHEUS
+from airflow_provider_trackunit.emulator.machines.identity import asset_id
+from airflow_provider_trackunit.emulator.machines.readings import DAY_S, offset_s, value
+from airflow_provider_trackunit.emulator.serving.answers import json_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 ASSET = "/api/time-series/v1/assets/{assetId}"

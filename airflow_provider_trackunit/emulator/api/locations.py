@@ -8,14 +8,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator import identity
-from airflow_provider_trackunit.emulator.answers import json_answer, not_found
-from airflow_provider_trackunit.emulator.assets import index_of
-from airflow_provider_trackunit.emulator.fleet import BLOCK, LOCATED
-from airflow_provider_trackunit.emulator.pacing import LOCATION_ASSET, LOCATION_PAGE
-from airflow_provider_trackunit.emulator.paging import Collection, page_answer
-from airflow_provider_trackunit.emulator.readings import latest, position
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.api.assets import index_of
+from airflow_provider_trackunit.emulator.limits.rates import LOCATION_ASSET, LOCATION_PAGE
+from airflow_provider_trackunit.emulator.machines import identity
+from airflow_provider_trackunit.emulator.machines.fleet import BLOCK, LOCATED
+from airflow_provider_trackunit.emulator.machines.readings import latest, position
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found
+from airflow_provider_trackunit.emulator.serving.paging import Collection, page_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 LOCATIONS = "/api/location/v1/locations"

@@ -3,8 +3,9 @@
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from airflow_provider_trackunit.emulator import identity, moments
-from airflow_provider_trackunit.emulator.readings import camel_case, latest
+from airflow_provider_trackunit.emulator import moments
+from airflow_provider_trackunit.emulator.machines import identity
+from airflow_provider_trackunit.emulator.machines.readings import camel_case, latest
 from airflow_provider_trackunit.emulator.world import World
 
 NAMESPACE = "http://standards.iso.org/iso/15143/-3"

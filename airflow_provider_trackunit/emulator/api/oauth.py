@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.answers import json_answer, oauth_error
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, oauth_error
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 V1_SCOPES = {"api", "offline_access"}

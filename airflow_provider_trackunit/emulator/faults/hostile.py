@@ -12,9 +12,9 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from airflow_provider_trackunit.emulator.answers import JSON, error, json_answer
-from airflow_provider_trackunit.emulator.routing import Call
-from airflow_provider_trackunit.emulator.tricks import Trick
+from airflow_provider_trackunit.emulator.serving.answers import JSON, error, json_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call
+from airflow_provider_trackunit.emulator.settings import Trick
 
 TOKEN_PATH = "/token"  # noqa: S105 - a path
 PIECE = b" " * 65_536

@@ -10,10 +10,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.answers import RefusedError, json_answer
-from airflow_provider_trackunit.emulator.directory import customer_count
-from airflow_provider_trackunit.emulator.graphql_document import DocumentError, Field, read_query
-from airflow_provider_trackunit.emulator.graphql_nodes import (
+from airflow_provider_trackunit.emulator.api.graphql.document import DocumentError, Field, read_query
+from airflow_provider_trackunit.emulator.api.graphql.nodes import (
     DEFAULT_FIRST,
     Nodes,
     asset_node,
@@ -21,10 +19,12 @@ from airflow_provider_trackunit.emulator.graphql_nodes import (
     customer_node,
     site_node,
 )
-from airflow_provider_trackunit.emulator.identity import index_of_asset
-from airflow_provider_trackunit.emulator.paging import position
-from airflow_provider_trackunit.emulator.routing import Call, Route
-from airflow_provider_trackunit.emulator.sites import site_count
+from airflow_provider_trackunit.emulator.api.organization import customer_count
+from airflow_provider_trackunit.emulator.api.sites import site_count
+from airflow_provider_trackunit.emulator.machines.identity import index_of_asset
+from airflow_provider_trackunit.emulator.serving.answers import RefusedError, json_answer
+from airflow_provider_trackunit.emulator.serving.paging import position
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 WINDOW_S = 600.0

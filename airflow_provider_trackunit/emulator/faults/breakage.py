@@ -11,8 +11,8 @@ import struct
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_trackunit.emulator.answers import JSON, spa_page
-from airflow_provider_trackunit.emulator.faults import Fault
+from airflow_provider_trackunit.emulator.faults.rules import Fault
+from airflow_provider_trackunit.emulator.serving.answers import JSON, spa_page
 
 ASGI = tuple[Scope, Receive, Send]
 HUGE_BYTES = 10**12

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import RefusedError, json_answer
-from airflow_provider_trackunit.emulator.readings import DAY_S
+from airflow_provider_trackunit.emulator.machines.readings import DAY_S
+from airflow_provider_trackunit.emulator.serving.answers import RefusedError, json_answer
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 # Series name: the AEMP datapoint it is measured from, its member, extra labels.

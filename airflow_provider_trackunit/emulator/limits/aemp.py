@@ -5,7 +5,7 @@ The per-second limits are the customer's, all API accounts together (Trackunit d
 series, is not published in so many words: both can be switched.
 """
 
-from airflow_provider_trackunit.emulator.routing import Call
+from airflow_provider_trackunit.emulator.serving.routing import Call
 
 
 def fleet_limit(call: Call) -> float | None:

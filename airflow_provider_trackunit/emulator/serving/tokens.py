@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from airflow_provider_trackunit.emulator.answers import oauth_error
+from airflow_provider_trackunit.emulator.serving.answers import oauth_error
 
 
 @dataclass(frozen=True, slots=True)

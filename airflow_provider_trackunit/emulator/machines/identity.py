@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
-from airflow_provider_trackunit.emulator.fleet import BLOCK, TOOL_DIGIT
+from airflow_provider_trackunit.emulator.machines.fleet import BLOCK, TOOL_DIGIT
 
 FIRST_MACHINE_ID = 1_500_000
 MACHINE_ID_STEP = 7

@@ -9,11 +9,16 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.answers import json_answer, not_found, violation
-from airflow_provider_trackunit.emulator.identity import dice, index_in_uuid, scattered_uuid
-from airflow_provider_trackunit.emulator.pacing import ALERTS, BASIC, OPERATORS
-from airflow_provider_trackunit.emulator.paging import Collection, cursor_answer, of_records, page_answer
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.limits.rates import ALERTS, BASIC, OPERATORS
+from airflow_provider_trackunit.emulator.machines.identity import dice, index_in_uuid, scattered_uuid
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found, violation
+from airflow_provider_trackunit.emulator.serving.paging import (
+    Collection,
+    cursor_answer,
+    of_records,
+    page_answer,
+)
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 GROUPS = 12

@@ -8,12 +8,12 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator import identity
-from airflow_provider_trackunit.emulator.aemp_shapes import asset_name, external_reference
-from airflow_provider_trackunit.emulator.answers import json_answer, no_content, not_found, refused
-from airflow_provider_trackunit.emulator.fleet import ALL_ASSETS, BLOCK, TOOL_DIGIT, VEHICLE_DIGIT
-from airflow_provider_trackunit.emulator.paging import Collection, of_records, page_answer
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.api.aemp.rows import asset_name, external_reference
+from airflow_provider_trackunit.emulator.machines import identity
+from airflow_provider_trackunit.emulator.machines.fleet import ALL_ASSETS, BLOCK, TOOL_DIGIT, VEHICLE_DIGIT
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, no_content, not_found, refused
+from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 ASSETS = "/api/asset/{version}/assets"

@@ -13,10 +13,10 @@ import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.answers import refused
+from airflow_provider_trackunit.emulator.serving.answers import refused
 
 if TYPE_CHECKING:
-    from airflow_provider_trackunit.emulator.tokens import Bearer
+    from airflow_provider_trackunit.emulator.serving.tokens import Bearer
     from airflow_provider_trackunit.emulator.world import World
 
 

@@ -13,13 +13,13 @@ import msgspec
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.aemp_limits import element_limit, fleet_limit, series_limit
-from airflow_provider_trackunit.emulator.aemp_shapes import equipment, fleet_xml, pascal_case
-from airflow_provider_trackunit.emulator.answers import JSON, encoded, not_found, refused, violation
-from airflow_provider_trackunit.emulator.fleet import ON_AEMP, ON_AEMP_WITH_OFF_RENT
-from airflow_provider_trackunit.emulator.identity import index_of_pin
-from airflow_provider_trackunit.emulator.readings import DATAPOINTS, DAY_S, Series, list_key, series
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.api.aemp.rows import equipment, fleet_xml, pascal_case
+from airflow_provider_trackunit.emulator.limits.aemp import element_limit, fleet_limit, series_limit
+from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, ON_AEMP_WITH_OFF_RENT
+from airflow_provider_trackunit.emulator.machines.identity import index_of_pin
+from airflow_provider_trackunit.emulator.machines.readings import DATAPOINTS, DAY_S, Series, list_key, series
+from airflow_provider_trackunit.emulator.serving.answers import JSON, encoded, not_found, refused, violation
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 BASE = "/public/api/aemp/v2/15143/-3/Fleet"

@@ -8,19 +8,19 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import json_answer, not_found, refused, violation
-from airflow_provider_trackunit.emulator.assets import SITE_SIZE
-from airflow_provider_trackunit.emulator.identity import (
+from airflow_provider_trackunit.emulator.api.assets import SITE_SIZE
+from airflow_provider_trackunit.emulator.limits.rates import BASIC
+from airflow_provider_trackunit.emulator.machines.identity import (
     asset_id,
     dice,
     index_in_uuid,
     index_of_asset,
     scattered_uuid,
 )
-from airflow_provider_trackunit.emulator.pacing import BASIC
-from airflow_provider_trackunit.emulator.paging import Collection, of_records, page_answer
-from airflow_provider_trackunit.emulator.readings import DAY_S, position
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.machines.readings import DAY_S, position
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found, refused, violation
+from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 SITES = "/api/site/v1/sites"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.answers import JSON, encoded, violation
-from airflow_provider_trackunit.emulator.routing import Call
+from airflow_provider_trackunit.emulator.serving.answers import JSON, encoded, violation
+from airflow_provider_trackunit.emulator.serving.routing import Call
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 1000

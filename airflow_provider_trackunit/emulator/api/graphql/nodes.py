@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.assets import SITE_SIZE, asset
-from airflow_provider_trackunit.emulator.directory import customer
-from airflow_provider_trackunit.emulator.identity import dice
-from airflow_provider_trackunit.emulator.locations import feature
-from airflow_provider_trackunit.emulator.paging import cursor
-from airflow_provider_trackunit.emulator.readings import latest
-from airflow_provider_trackunit.emulator.sites import site
+from airflow_provider_trackunit.emulator.api.assets import SITE_SIZE, asset
+from airflow_provider_trackunit.emulator.api.locations import feature
+from airflow_provider_trackunit.emulator.api.organization import customer
+from airflow_provider_trackunit.emulator.api.sites import site
+from airflow_provider_trackunit.emulator.machines.identity import dice
+from airflow_provider_trackunit.emulator.machines.readings import latest
+from airflow_provider_trackunit.emulator.serving.paging import cursor
 from airflow_provider_trackunit.emulator.world import World
 
 DEFAULT_FIRST = 20

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.answers import json_answer, violation
-from airflow_provider_trackunit.emulator.identity import (
+from airflow_provider_trackunit.emulator.limits.rates import BASIC
+from airflow_provider_trackunit.emulator.machines.identity import (
     FIRST_MACHINE_ID,
     MACHINE_ID_STEP,
     asset_id,
@@ -19,9 +19,9 @@ from airflow_provider_trackunit.emulator.identity import (
     machine_id,
     scattered_uuid,
 )
-from airflow_provider_trackunit.emulator.pacing import BASIC
-from airflow_provider_trackunit.emulator.readings import DAY_S
-from airflow_provider_trackunit.emulator.routing import Call, Route
+from airflow_provider_trackunit.emulator.machines.readings import DAY_S
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, violation
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 
 STATUSES = ("PLANNED", "UPCOMING", "OVERDUE")
 PLANS = 4
