@@ -21,6 +21,7 @@ from airflow_provider_trackunit.emulator.control import control
 from airflow_provider_trackunit.emulator.faults.breakage import send_spoiled, spoiled_answer
 from airflow_provider_trackunit.emulator.faults.hostile import hostile_answer
 from airflow_provider_trackunit.emulator.faults.rules import Fault
+from airflow_provider_trackunit.emulator.limits.rates import unpublished
 from airflow_provider_trackunit.emulator.serving import answers
 from airflow_provider_trackunit.emulator.serving.answers import RefusedError
 from airflow_provider_trackunit.emulator.serving.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
@@ -122,9 +123,9 @@ class EmulatorApp:
         route, call.params = found
         call.bearer = self._bearer(call, route)
         entry["token"] = call.bearer.id
-        wait_s = route.limit(call) if self.world.settings.limits_on else None
-        if wait_s is not None:
-            return limited(self.world, wait_s)
+        refusal = refused_by_a_limit(call, route) if self.world.settings.limits_on else None
+        if refusal is not None:
+            return refusal
         if route.mutates:
             return self._mutated(call, route)
         return route.handler(call)
@@ -150,11 +151,17 @@ class EmulatorApp:
         return bearer
 
 
-def limited(world: World, wait_s: float) -> Response:
-    """Answer 429 with the ``Retry-After`` that is switched on."""
-    wall_s = world.clock.wall_seconds(wait_s)
-    header = answers.retry_header(world.settings.retry_after, wall_s, time.time())
-    return answers.limit_reached(world.settings.limit_body, header)
+def refused_by_a_limit(call: Call, route: Route) -> Response | None:
+    """Return the 429 of the limit that refuses this call, or None."""
+    world, settings = call.world, call.world.settings
+    header = unpublished(call, time.time())
+    if header is not None:
+        return answers.limit_reached(settings.limit_body, header)
+    wait_s = route.limit(call)
+    if wait_s is None:
+        return None
+    header = answers.retry_header(settings.retry_after, world.clock.wall_seconds(wait_s), time.time())
+    return answers.limit_reached(settings.limit_body, header)
 
 
 def compressed(call: Call, response: Response) -> Response:

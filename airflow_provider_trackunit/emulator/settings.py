@@ -31,6 +31,19 @@ Trick = Literal[
 ]
 
 
+class UnpublishedLimit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A limit that no page of the vendor names, for every raw path that fits the pattern ``path``.
+
+    ``*`` in the pattern stands for anything. ``retry_after`` is the header of a refusal: the real wait as
+    ``seconds`` or as ``date``, ``now`` for a date that is now, any other text as it is (``"0"``), None for none.
+    """
+
+    path: str
+    calls: int
+    per_s: float = 1.0
+    retry_after: str | None = "1"
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """All switches with their defaults; ``POST /_emulator/settings`` changes some of them."""
 
@@ -55,6 +68,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     # Limits (developer hub: rate-limit and the page of each API).
     limits_on: bool = True
     refused_calls_count: bool = False
+    # How a rate is counted is not published; the burst is that of the token bucket alone.
+    count_rates_as: Literal["sliding_window", "token_bucket", "fixed_window"] = "sliding_window"
+    token_bucket_burst: int = 2
+    unpublished: tuple[UnpublishedLimit, ...] = ()
     retry_after: Literal["seconds", "date", "none"] = "seconds"
     limit_body: Literal["text", "json", "html", "empty"] = "text"
     basic_calls_per_s: int | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.clock import Clock
 from airflow_provider_trackunit.emulator.faults.rules import FaultQueue
-from airflow_provider_trackunit.emulator.limits.counting import Windows
+from airflow_provider_trackunit.emulator.limits.counting import Allowances
 from airflow_provider_trackunit.emulator.machines.fleet import Fleet
 from airflow_provider_trackunit.emulator.serving.answers import encoded
 from airflow_provider_trackunit.emulator.serving.journal import Journal
@@ -35,7 +35,7 @@ class World:
         self.clock = Clock()
         self.settings = Settings()
         self.tokens = Tokens()
-        self.windows = Windows()
+        self.allowances = Allowances()
         self.faults = FaultQueue(self.seed)
         self.journal = Journal()
         self.fleet = Fleet(self.initial_assets)

@@ -5,6 +5,8 @@ The per-second limits are the customer's, all API accounts together (Trackunit d
 series, is not published in so many words: both can be switched.
 """
 
+from airflow_provider_trackunit.emulator.limits.counting import Rate
+from airflow_provider_trackunit.emulator.limits.rates import SECOND_S, take
 from airflow_provider_trackunit.emulator.serving.routing import Call
 
 
@@ -32,24 +34,17 @@ def series_limit(call: Call) -> float | None:
 
 
 def _per_second(call: Call, name: str, calls: int | None) -> float | None:
-    world = call.world
-    if calls is None:
-        return None
-    counts = world.settings.refused_calls_count
-    return world.windows.take((name,), calls, 1.0, world.clock.now(), refused_count=counts)
+    return None if calls is None else take(call, (name,), Rate(calls, SECOND_S))
 
 
-def _url(call: Call, bucket: str) -> float | None:
+def _url(call: Call, url: str) -> float | None:
     settings, world = call.world.settings, call.world
     if settings.aemp_url_interval_s is None:
         return None
-    return world.windows.take_url(
-        bucket,
-        settings.aemp_url_interval_s,
-        (settings.aemp_pool_calls, settings.aemp_pool_return_s),
-        world.clock.now(),
-        refused_count=settings.refused_calls_count,
-    )
+    pool = Rate(settings.aemp_pool_calls, settings.aemp_pool_return_s)
+    counts = settings.refused_calls_count
+    bucket = world.allowances.url(url)
+    return bucket.take(settings.aemp_url_interval_s, pool, world.clock.now(), refused_count=counts)
 
 
 def _whole_url(call: Call) -> str:

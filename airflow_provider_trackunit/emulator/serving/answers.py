@@ -1,5 +1,6 @@
 """Answers in the vendor's shapes: JSON, the error object, the single-page app, a refused call."""
 
+from email.utils import formatdate
 from math import ceil
 from typing import Any
 
@@ -73,8 +74,6 @@ def oauth_error(status: int, code: str, description: str) -> RefusedError:
 
 def retry_header(style: str, wall_s: float, wall_now: float) -> dict[str, str]:
     """Return the ``Retry-After`` header in the chosen style, or none."""
-    from email.utils import formatdate
-
     if style == "seconds":
         return {"Retry-After": str(max(1, ceil(wall_s)))}
     if style == "date":
