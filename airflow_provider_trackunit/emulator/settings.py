@@ -103,6 +103,14 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     refuse_future_end: bool = False
     gzip: Literal["metrics", "all", "none"] = "metrics"
 
+    # Walks. Nobody says that only the last page may be empty, that the order without "sort" is always the
+    # same, how long a cursor is good for, or what a page behind the last one answers.
+    empty_page_every: int | None = None
+    unsorted_order_changes: bool = False
+    cursor_lifetime_s: float | None = None
+    old_cursor_status: Literal[400, 404, 410] = 400
+    beyond_last_status: Literal[200, 400, 404, 410] = 200
+
     # Hostile answers, which a client has to survive.
     next_link: Literal["present", "missing", "itself", "foreign", "dotdot"] = "present"
     endless_pages: bool = False
@@ -120,4 +128,6 @@ def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
     """
     new = msgspec.convert(msgspec.to_builtins(settings) | switches, Settings)
     moments.read(new.data_now)
+    if new.empty_page_every is not None and new.empty_page_every < 2:
+        raise ValueError("empty_page_every: the first page cannot be empty, so the least is 2")
     return new

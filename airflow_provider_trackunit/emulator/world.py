@@ -5,6 +5,7 @@ Everything runs on one event loop, so nothing here is locked.
 
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from airflow_provider_trackunit.emulator import moments
@@ -43,6 +44,9 @@ class World:
         self.added_assets: dict[str, dict[str, Any]] = {}
         self.added_events: list[dict[str, Any]] = []
         self.graphql_spent: dict[str, tuple[float, int]] = {}
+        self.orders: dict[tuple[object, ...], list[int]] = {}
+        # How often an order that is not asked for has changed.
+        self.turns = count()
         self._records: dict[tuple[object, ...], bytes] = {}
         self._older_records: dict[tuple[object, ...], bytes] = {}
 
@@ -69,5 +73,6 @@ class World:
 
     def forget_records(self) -> None:
         """Drop what was encoded, because something it was made from has changed."""
+        self.orders.clear()
         self._records.clear()
         self._older_records.clear()

@@ -12,7 +12,13 @@ from airflow_provider_trackunit.emulator.api.aemp.rows import asset_name, extern
 from airflow_provider_trackunit.emulator.machines import identity
 from airflow_provider_trackunit.emulator.machines.fleet import ALL_ASSETS, BLOCK, TOOL_DIGIT, VEHICLE_DIGIT
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, no_content, not_found, refused
-from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.paging import (
+    Collection,
+    of_records,
+    order_asked_for,
+    page_answer,
+    put_in_order,
+)
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
@@ -20,6 +26,16 @@ ASSETS = "/api/asset/{version}/assets"
 OWNER = "7045120f-5ee7-4613-9977-7e2d8b01ce8c"
 SITE_SIZE = 50
 WRITABLE = ("name", "externalReference", "brand", "model", "serialNumber", "productionYear", "type")
+SORTABLE = (
+    "id",
+    "name",
+    "externalReference",
+    "brand",
+    "model",
+    "serialNumber",
+    "productionYear",
+    "createdAt",
+)
 CATEGORIES = {
     "MACHINE": ("Excavator/Mini", "Excavator/Crawler", "Wheel Loader/Compact", "Telehandler/Rotating"),
     "VEHICLE": ("Truck/Tipper", "Van/Service"),
@@ -77,15 +93,30 @@ def _devices(seed: int, index: int) -> list[dict[str, str]]:
 
 
 def list_assets(call: Call) -> Response:
-    """Answer one page of assets; ``includeHidden=true`` lists the hidden ones as well."""
+    """Answer one page of assets, in the order of ``sort``; ``includeHidden=true`` lists the hidden ones as well."""
     world, version = call.world, call.params.get("version", "v1")
     hidden_too = call.query.get("includeHidden") == "true"
+    order = order_asked_for(call, SORTABLE)
+
+    def indexes(start: int, stop: int) -> list[int]:
+        return world.fleet.indexes(start, stop, ALL_ASSETS, hidden_too=hidden_too)
+
+    count = world.fleet.count(ALL_ASSETS, hidden_too=hidden_too)
+    sorted_ones = _sorted(world, indexes(0, count), order, version) if order else None
 
     def read(start: int, stop: int) -> list[bytes]:
-        indexes = world.fleet.indexes(start, stop, ALL_ASSETS, hidden_too=hidden_too)
-        return [_encoded(world, index, version) for index in indexes]
+        found = indexes(start, stop) if sorted_ones is None else sorted_ones[start:stop]
+        return [_encoded(world, index, version) for index in found]
 
-    return page_answer(call, Collection(world.fleet.count(ALL_ASSETS, hidden_too=hidden_too), read))
+    return page_answer(call, Collection(count, read))
+
+
+def _sorted(world: World, indexes: list[int], order: list[tuple[str, bool]], version: str) -> list[int]:
+    key = (len(indexes), tuple(order), version)
+    if key not in world.orders:
+        put_in_order(indexes, order, lambda index, name: asset(world, index, version)[name])
+        world.orders[key] = indexes
+    return world.orders[key]
 
 
 def _encoded(world: World, index: int, version: str) -> bytes:

@@ -16,7 +16,9 @@ from airflow_provider_trackunit.emulator.serving.paging import (
     Collection,
     cursor_answer,
     of_records,
+    order_asked_for,
     page_answer,
+    put_in_order,
 )
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
@@ -34,11 +36,7 @@ def list_groups(call: Call) -> Response:
         {"id": _id(call, at, "group"), "name": f"Group {at:02d}", "description": f"Crew {at % 3}"}
         for at in range(GROUPS)
     ]
-    for key in reversed(call.query.get("sort", "").split(",")):
-        name = key.lstrip("+- ")
-        if name and name not in rows[0]:
-            raise violation("sort", key, "is not a property")
-        rows.sort(key=lambda row, name=name: row.get(name, ""), reverse=key.startswith("-"))  # type: ignore[misc]
+    put_in_order(rows, order_asked_for(call, list(rows[0])), lambda row, name: row[name])
     return page_answer(call, of_records(rows))
 
 

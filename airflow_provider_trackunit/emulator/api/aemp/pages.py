@@ -19,6 +19,11 @@ from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, ON_AEMP_
 from airflow_provider_trackunit.emulator.machines.identity import index_of_pin
 from airflow_provider_trackunit.emulator.machines.readings import DATAPOINTS, DAY_S, Series, list_key, series
 from airflow_provider_trackunit.emulator.serving.answers import JSON, encoded, not_found, refused, violation
+from airflow_provider_trackunit.emulator.serving.paging import (
+    page_between_gaps,
+    pages_with_gaps,
+    refuse_beyond,
+)
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
@@ -32,8 +37,8 @@ def fleet_page(call: Call) -> Response:
     digits = ON_AEMP_WITH_OFF_RENT if call.query.get("includeOffRentAssets") == "true" else ON_AEMP
     fleet = call.world.fleet
     total = fleet.count(digits)
-    start = _start(call, page, total)
-    indexes = fleet.indexes(start, start + PAGE_ROWS, digits) if page else []
+    at = _rows_of(call, page, total)
+    indexes = fleet.indexes(at.start, at.stop, digits)
     return _answer(
         call, _links(call, page, total), [_equipment(call, index) for index in indexes], "equipment"
     )
@@ -49,8 +54,8 @@ def one_equipment(call: Call) -> Response:
 def datapoint_page(call: Call) -> Response:
     """Answer the history of one datapoint; one without samples is an empty list."""
     page, samples = _page(call), _samples(call)
-    start = _start(call, page, samples.count)
-    rows = samples.rows(start, start + PAGE_ROWS) if page else []
+    at = _rows_of(call, page, samples.count)
+    rows = samples.rows(at.start, at.stop)
     key = list_key(samples.datapoint)
     return _answer(call, _links(call, page, samples.count), [encoded(row) for row in rows], key)
 
@@ -62,11 +67,21 @@ def _page(call: Call) -> int:
     return int(text)
 
 
-def _start(call: Call, page: int, total: int) -> int:
-    """Return the first position of a page; a collection without end starts over after its last page."""
-    pages = max(1, -(-total // PAGE_ROWS))
-    position = max(0, page - 1)
-    return (position % pages if call.world.settings.endless_pages else position) * PAGE_ROWS
+def _rows_of(call: Call, page: int, total: int) -> range:
+    """Return the positions of a page's rows; a collection without end starts over after its last page."""
+    settings = call.world.settings
+    full_pages = max(1, -(-total // PAGE_ROWS))
+    if not settings.endless_pages:
+        refuse_beyond(call, page - 1, _pages(call, total))
+    full_page = page_between_gaps(page - 1, settings.empty_page_every) if page else None
+    if full_page is None:
+        return range(0)
+    start = (full_page % full_pages if settings.endless_pages else full_page) * PAGE_ROWS
+    return range(start, start + PAGE_ROWS)
+
+
+def _pages(call: Call, total: int) -> int:
+    return max(1, pages_with_gaps(-(-total // PAGE_ROWS), call.world.settings.empty_page_every))
 
 
 def _equipment(call: Call, index: int) -> bytes:
@@ -113,7 +128,7 @@ def _moment(call: Call, name: str) -> float:
 
 def _links(call: Call, page: int, total: int) -> list[dict[str, str]]:
     settings = call.world.settings
-    last = page + 1 if settings.endless_pages else max(1, -(-total // PAGE_ROWS))
+    last = page + 1 if settings.endless_pages else _pages(call, total)
     links = [{"rel": "self", "href": _href(call, page)}]
     if page > 1:
         links.append({"rel": "prev", "href": _href(call, page - 1)})

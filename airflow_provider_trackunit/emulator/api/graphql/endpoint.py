@@ -23,7 +23,7 @@ from airflow_provider_trackunit.emulator.api.organization import customer_count
 from airflow_provider_trackunit.emulator.api.sites import site_count
 from airflow_provider_trackunit.emulator.machines.identity import index_of_asset
 from airflow_provider_trackunit.emulator.serving.answers import RefusedError, json_answer
-from airflow_provider_trackunit.emulator.serving.paging import position
+from airflow_provider_trackunit.emulator.serving.paging import Position, cursor, gap_comes, position
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
@@ -103,11 +103,19 @@ def _one_asset(call: Call, field: Field) -> dict[str, Any] | None:
 def _page(call: Call, field: Field, nodes: Nodes) -> dict[str, Any]:
     first, last = field.arguments.get("first"), field.arguments.get("last")
     if "before" in field.arguments or last is not None:
-        stop = _position(field.arguments["before"]) - 1 if field.arguments.get("before") else nodes.count
+        stop = (
+            _position(call, field.arguments["before"]).at - 1
+            if field.arguments.get("before")
+            else nodes.count
+        )
         start = max(0, stop - int(last or DEFAULT_FIRST))
-        return connection(nodes, start, stop - start)
+        return connection(call.world, nodes, start, stop - start)
     after = field.arguments.get("after")
-    page = connection(nodes, _position(after) if after else 0, int(first or DEFAULT_FIRST))
+    where = _position(call, after) if after else Position(0)
+    size = int(first or DEFAULT_FIRST)
+    if where.at < nodes.count and gap_comes(call.world, where, size):
+        return _empty_page(call, nodes, where.at)
+    page = connection(call.world, nodes, where.at, size)
     settings = call.world.settings
     if settings.endless_pages:
         page["pageInfo"]["hasNextPage"] = True
@@ -117,9 +125,16 @@ def _page(call: Call, field: Field, nodes: Nodes) -> dict[str, Any]:
     return page
 
 
-def _position(text: str) -> int:
+def _empty_page(call: Call, nodes: Nodes, at: int) -> dict[str, Any]:
+    """Return a page without nodes that is not the end."""
+    page = connection(call.world, nodes, at, 0)
+    page["pageInfo"]["endCursor"] = cursor(call.world, Position(at, behind_gap=True))
+    return page
+
+
+def _position(call: Call, text: str) -> Position:
     try:
-        return position(str(text))
+        return position(call.world, str(text))
     except RefusedError as exc:
         raise QueryError(f"'{text}' is not a cursor", "GRAPHQL_VALIDATION_FAILED") from exc
 

@@ -16,7 +16,7 @@ from airflow_provider_trackunit.emulator.api.organization import customer
 from airflow_provider_trackunit.emulator.api.sites import site
 from airflow_provider_trackunit.emulator.machines.identity import dice
 from airflow_provider_trackunit.emulator.machines.readings import latest
-from airflow_provider_trackunit.emulator.serving.paging import cursor
+from airflow_provider_trackunit.emulator.serving.paging import Position, cursor
 from airflow_provider_trackunit.emulator.world import World
 
 DEFAULT_FIRST = 20
@@ -47,7 +47,7 @@ def asset_node(world: World, index: int) -> dict[str, Any]:
         "status": _status(world, bits),
         "insights": _insights(world, index, bits),
         "locations": {"latest": _position(world, index)},
-        "events": {"active": partial(_events, index, bits[25] % 4)},
+        "events": {"active": partial(_events, world, index, bits[25] % 4)},
     }
 
 
@@ -87,13 +87,13 @@ def _position(world: World, index: int) -> dict[str, Any]:
     return {"geometry": found["geometry"], "properties": shown}
 
 
-def _events(index: int, count: int, arguments: dict[str, Any]) -> dict[str, Any]:
+def _events(world: World, index: int, count: int, arguments: dict[str, Any]) -> dict[str, Any]:
     def read(start: int, stop: int) -> list[dict[str, Any]]:
         return [
             {"id": f"___Event___{index}-{at}", "type": "ALERT", "status": "OPEN"} for at in range(start, stop)
         ]
 
-    return connection(Nodes(count, read), 0, arguments.get("first") or DEFAULT_FIRST)
+    return connection(world, Nodes(count, read), 0, arguments.get("first") or DEFAULT_FIRST)
 
 
 def site_node(world: World, at: int) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def customer_node(world: World, at: int) -> dict[str, Any]:
     return record | {"id": f"___Customer___{record['id']}", "customerId": record["id"]}
 
 
-def connection(nodes: Nodes, start: int, first: int) -> dict[str, Any]:
+def connection(world: World, nodes: Nodes, start: int, first: int) -> dict[str, Any]:
     """Return a Relay connection of ``first`` nodes from ``start`` on."""
     stop = min(start + first, nodes.count)
     found = nodes.read(start, stop) if start < stop else []
-    cursors = [cursor(start + at + 1) for at in range(len(found))]
+    cursors = [cursor(world, Position(start + at + 1)) for at in range(len(found))]
     info = {
         "hasNextPage": stop < nodes.count,
         "hasPreviousPage": start > 0,
