@@ -11,6 +11,21 @@ from airflow_provider_trackunit.emulator.launch import ServerProcess, require_se
 
 CONNECTION_ENV = "AIRFLOW_CONN_TRACKUNIT_DEFAULT"
 TIMEOUT_S = 30.0
+#: Switches for :meth:`IrisEmulator.settings` that make a fleet as troublesome as a real one, every trouble at once.
+REAL_FLEET = {
+    "hours_step_s": 600,
+    "heartbeat_s": 3600,
+    "falling_counters": 0.3,
+    "without_pin": 0.02,
+    "shared_pins": 0.04,
+    "mixed_fleet": 0.1,
+    "dense_series": 0.1,
+    "late_readings": 0.1,
+    "equal_times": 0.05,
+    "future_stamps": 0.002,
+    "null_positions": 0.01,
+    "silent_weeks": 0.1,
+}
 # A proxy of the environment has no business between a test and its own loopback server.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -98,8 +113,34 @@ class IrisEmulator:
         self._post("clock", {"scale": factor})
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass at once: tokens age, rate windows move on."""
+        """Let ``seconds`` pass at once: tokens age, rate windows move on, and the date if there is one."""
         self._post("clock", {"advance": seconds})
+
+    def set_date(self, moment: str) -> None:
+        """Let it be that moment (ISO 8601, UTC) for the machines.
+
+        From then on nothing later is known to the emulator, and its machines work on only when :meth:`advance`
+        lets time pass, so that a month of days can go by in a test and is the same whenever it runs.
+        """
+        self._post("clock", {"date": moment})
+
+    def truth(
+        self, day: str, time_zone: str = "UTC", first: int = 0, count: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what each machine of the AEMP feed really did on a local day (``2026-01-14``), by the feed's order.
+
+        Of each: its names, ``operating_hours``, ``idle_hours``, ``moving_hours``, ``distance_km``,
+        ``fuel_litres``, the positions with which the day began and ended, ``visits`` to sites; and of what has
+        been reported so far, by column: ``readings`` (how many there are of that day), ``unreported`` (what it had
+        done since its last reading when the day began, and when it ended; null without a reading before the day),
+        ``fell`` (the columns whose readings show a counter that falls). So the gain that the readings tell is the
+        true one, plus the first of ``unreported``, less the second. ``first`` and ``count`` choose some machines.
+        """
+        asked = {"day": day, "time_zone": time_zone, "first": str(first)}
+        if count is not None:
+            asked["count"] = str(count)
+        machines: list[dict[str, Any]] = self._get("truth", asked)["machines"]
+        return machines
 
     def fault(self, path: str = "", kind: str = "status", times: int | None = 1, **options: Any) -> None:
         """Spoil the next requests whose raw path and query contain ``path`` (or match ``re:…``).

@@ -111,6 +111,27 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     old_cursor_status: Literal[400, 404, 410] = 400
     beyond_last_status: Literal[200, 400, 404, 410] = 200
 
+    # What real fleets send. Shares are between 0 and 1 and drawn from the seed: the same machines and readings are
+    # spoilt at each time.
+    # Of machines: those whose counters fall every ten to twenty days, that have no PIN, that have the PIN of another,
+    # that report twice a day only, that report every ten minutes (twenty pages in two weeks).
+    falling_counters: float = 0.0
+    without_pin: float = 0.0
+    shared_pins: float = 0.0
+    mixed_fleet: float = 0.0
+    dense_series: float = 0.0
+    # Of readings: those that arrive up to latest_by_s later than they were taken, that come twice with one time, that
+    # a wrong clock dates ten years ahead, whose position is 0, 0.
+    late_readings: float = 0.0
+    latest_by_s: int = 3 * 86_400
+    equal_times: float = 0.0
+    future_stamps: float = 0.0
+    null_positions: float = 0.0
+    # Of a machine's weeks: those with a silence of 6 to 60 hours.
+    silent_weeks: float = 0.0
+    # How often a machine reports whose engine is off (3600: every hour); None is as often as at work.
+    heartbeat_s: int | None = None
+
     # Hostile answers, which a client has to survive.
     next_link: Literal["present", "missing", "itself", "foreign", "dotdot"] = "present"
     endless_pages: bool = False
@@ -119,6 +140,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     # A server that means harm (see hostile.py), wherever the raw path contains hostile_path.
     hostile: Trick | None = None
     hostile_path: str = ""
+
+    @property
+    def spoils_samples(self) -> bool:
+        """Whether any switch spoils single readings."""
+        shares = (self.late_readings, self.equal_times, self.future_stamps, self.null_positions)
+        return any(shares) or self.silent_weeks > 0 or self.heartbeat_s is not None
 
 
 def changed(settings: Settings, switches: dict[str, Any]) -> Settings:

@@ -145,7 +145,7 @@ def test_a_dense_series_has_several_pages_without_gaps(api: Api) -> None:
             "faultCode",
             {"datetime", "CodeIdentifier", "CodeDescription", "CodeSeverity", "CodeSource"},
         ),
-        ("EngineSpeed", "engineSpeed", {"datetime", "speed"}),
+        ("EngineSpeed", "engineSpeed", {"datetime", "speed", "speedUnits"}),
     ],
 )
 def test_each_datapoint_has_its_list_key(api: Api, datapoint: str, key: str, members: set[str]) -> None:

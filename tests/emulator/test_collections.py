@@ -129,9 +129,9 @@ def test_some_sites_are_listed_but_not_visible(api: Api) -> None:
 
 def test_site_history_takes_assets_and_a_period(api: Api) -> None:
     path = "/api/site/v1/sites/history"
-    period = {"fromTime": "2026-01-14T00:00:00Z", "toTime": "2026-01-15T06:00:00Z", "size": "1000"}
+    period = {"fromTime": "2026-01-10T00:00:00Z", "toTime": "2026-01-15T06:00:00Z", "size": "1000"}
     rows = api.json(path, params=period)["content"]
-    assert all("2026-01-14T00:00:00Z" <= row["enteredAt"] <= "2026-01-15T06:00:00Z" for row in rows)
+    assert all("2026-01-10T00:00:00Z" <= row["enteredAt"] <= "2026-01-15T06:00:00Z" for row in rows)
     assert rows[0]["leftAt"]
     assert rows[-1]["leftAt"] is None
     wanted = rows[0]["assetId"]

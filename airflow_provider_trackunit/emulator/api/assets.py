@@ -24,7 +24,6 @@ from airflow_provider_trackunit.emulator.world import World
 
 ASSETS = "/api/asset/{version}/assets"
 OWNER = "7045120f-5ee7-4613-9977-7e2d8b01ce8c"
-SITE_SIZE = 50
 WRITABLE = ("name", "externalReference", "brand", "model", "serialNumber", "productionYear", "type")
 SORTABLE = (
     "id",
@@ -57,7 +56,7 @@ def asset(world: World, index: int, version: str) -> dict[str, Any]:
         "externalReference": external_reference(index),
         "brand": brand,
         "model": model,
-        "serialNumber": identity.serial_number(seed, index) or "",
+        "serialNumber": world.names.serial_number(index) or "",
         "productionYear": 2010 + bits[15] % 15,
         "productionDate": None if bits[16] % 2 else f"20{10 + bits[15] % 15}-0{1 + bits[17] % 9}-15",
         "ownerAccountId": OWNER,
@@ -66,16 +65,22 @@ def asset(world: World, index: int, version: str) -> dict[str, Any]:
         "permissions": {"edit": bits[21] % 2 == 0},
         "telematicsDevices": _devices(seed, index),
     }
-    return record | _unlisted(seed, index, bits.hex()) | world.asset_edits.get(index, {})
+    return record | _unlisted(world, index, bits.hex()) | world.asset_edits.get(index, {})
 
 
-def _unlisted(seed: int, index: int, bits: str) -> dict[str, Any]:
+def _unlisted(world: World, index: int, bits: str) -> dict[str, Any]:
     """Return members no page documents: additive changes arrive unannounced (developer hub: versioning)."""
     return {
         "image": {"url": f"https://images.emulator.invalid/{bits}/{index}.jpg", "source": "CATALOGUE"},
-        "siteIds": [identity.scattered_uuid(seed, index // SITE_SIZE, "site")],
+        "siteIds": current_sites(world, index),
         "tags": [f"crew-{bits[:2]}", f"depot-{bits[2:4]}", "2026 season"],
     }
+
+
+def current_sites(world: World, index: int) -> list[str]:
+    """Return the ids of the sites an asset is on now: one, or none."""
+    site = world.stays.site_at(index, world.data_now)
+    return [] if site is None else [identity.scattered_uuid(world.seed, site, "site")]
 
 
 def _kind(index: int, version: str) -> str:

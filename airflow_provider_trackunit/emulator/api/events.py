@@ -12,7 +12,7 @@ from starlette.responses import Response
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.limits.rates import EVENTS
 from airflow_provider_trackunit.emulator.machines.identity import asset_id, dice, scattered_uuid
-from airflow_provider_trackunit.emulator.machines.readings import DAY_S
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import encoded, violation
 from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route

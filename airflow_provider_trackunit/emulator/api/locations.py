@@ -12,7 +12,6 @@ from airflow_provider_trackunit.emulator.api.assets import index_of
 from airflow_provider_trackunit.emulator.limits.rates import LOCATION_ASSET, LOCATION_PAGE
 from airflow_provider_trackunit.emulator.machines import identity
 from airflow_provider_trackunit.emulator.machines.fleet import BLOCK, LOCATED
-from airflow_provider_trackunit.emulator.machines.readings import latest, position
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found
 from airflow_provider_trackunit.emulator.serving.paging import Collection, page_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
@@ -24,24 +23,26 @@ CITIES = (
     ("Skolegade", "8000", "Aarhus"),
     ("Kongensgade", "5000", "Odense"),
 )
+# A machine that has not reported for weeks.
+NEVER_LOCATED = {"datetime": None, "Latitude": 0.0, "Longitude": 0.0, "Altitude": 0.0}
 
 
 def feature(world: World, index: int) -> dict[str, Any]:
     """Return the latest position of one asset; longitude comes first, as GeoJSON has it."""
-    latitude, longitude, elevation = position(world.seed, index, world.data_now)
+    position = world.feed.latest(index, ["Locations"], world.data_now).get("Locations", NEVER_LOCATED)
+    coordinates = [position[name] for name in ("Longitude", "Latitude", "Altitude")]
     bits = identity.dice(world.seed, index)
     street, zip_code, city = CITIES[bits[22] % len(CITIES)]
     address = {"streetAddress": f"{street} {bits[23]}", "zipCode": zip_code, "city": city, "country": "DK"}
-    moment = latest(world.settings, world.seed, index, "Locations", world.data_now)["datetime"]
     return {
         "type": "Feature",
         "assetId": identity.asset_id(world.seed, index),
-        "geometry": {"type": "Point", "coordinates": [longitude, latitude, elevation]},
+        "geometry": {"type": "Point", "coordinates": coordinates},
         "properties": {
             "accuracy": 5.0,
             "heading": bits[24],
             "speed": 0.0,
-            "updatedAt": moment,
+            "updatedAt": position["datetime"],
             "locationAddress": address,
         },
     }

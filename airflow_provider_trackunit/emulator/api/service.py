@@ -19,7 +19,7 @@ from airflow_provider_trackunit.emulator.machines.identity import (
     machine_id,
     scattered_uuid,
 )
-from airflow_provider_trackunit.emulator.machines.readings import DAY_S
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, violation
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.api.assets import SITE_SIZE
+from airflow_provider_trackunit.emulator.api.assets import current_sites
 from airflow_provider_trackunit.emulator.limits.rates import BASIC
 from airflow_provider_trackunit.emulator.machines.identity import (
     asset_id,
@@ -17,40 +17,34 @@ from airflow_provider_trackunit.emulator.machines.identity import (
     index_of_asset,
     scattered_uuid,
 )
-from airflow_provider_trackunit.emulator.machines.readings import DAY_S, position
+from airflow_provider_trackunit.emulator.machines.stays import HALF_SIDE
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found, refused, violation
 from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 SITES = "/api/site/v1/sites"
-FEWEST_SITES = 5
 # Every tenth site, the fourth first, is listed and yet not visible by its id.
 UNSEEN_OF_TEN = 3
-STAY_EVERY_S = 1800
-STAY_S = 8 * 3600
 HISTORY_S = 30 * DAY_S
 TYPES = ("CONSTRUCTION_SITE", "DEPOT", "WORK_PLACE", "AREA")
 STATUSES = ("ACTIVE", "ACTIVE", "PLANNED", "FINISHED", "ARCHIVED")
 
 
-def site_count(world: World) -> int:
-    """Return how many sites the account has."""
-    return max(FEWEST_SITES, world.fleet.size // SITE_SIZE)
-
-
-def site(world: World, index: int) -> dict[str, Any]:
+def site(world: World, number: int) -> dict[str, Any]:
     """Return one site with its polygon."""
-    bits = dice(world.seed, index, "site row")
-    south, west, _ = position(world.seed, index * SITE_SIZE, 0.0)
-    north, east = round(south + 0.01, 6), round(west + 0.01, 6)
+    bits = dice(world.seed, number, "site row")
+    middle = world.stays.middle(number)
+    south, north = (round(middle.latitude + side, 6) for side in (-HALF_SIDE, HALF_SIDE))
+    west, east = (round(middle.longitude + side, 6) for side in (-HALF_SIDE, HALF_SIDE))
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {
-        "id": scattered_uuid(world.seed, index, "site"),
-        "name": f"Site {index}",
+        "id": scattered_uuid(world.seed, number, "site"),
+        "name": f"Site {number}",
         "type": TYPES[bits[0] % len(TYPES)],
         "status": STATUSES[bits[1] % len(STATUSES)],
-        "externalReference": f"PRJ-{index}",
+        "externalReference": f"PRJ-{number}",
         "area": {"type": "Polygon", "coordinates": [ring]},
     }
 
@@ -62,14 +56,14 @@ def list_sites(call: Call) -> Response:
     def read(start: int, stop: int) -> list[bytes]:
         return [world.record(site, index) for index in range(start, stop)]
 
-    return page_answer(call, Collection(site_count(world), read))
+    return page_answer(call, Collection(world.stays.sites, read))
 
 
 def one_site(call: Call) -> Response:
     """Answer one site, 404, or 403 for one that this account cannot see."""
     text, world = call.params["siteId"], call.world
     index = index_in_uuid(text)
-    if index is None or index >= site_count(world) or scattered_uuid(world.seed, index, "site") != text:
+    if index is None or index >= world.stays.sites or scattered_uuid(world.seed, index, "site") != text:
         raise not_found(f"Site '{text}'")
     if index % 10 == UNSEEN_OF_TEN:
         raise refused(403, "access_denied", "The site is not visible to this account")
@@ -84,30 +78,24 @@ def history(call: Call) -> Response:
     assets = {
         name for value in call.query.getlist("assetIds") for name in value.split(",")
     }  # both ways of writing a list
-    first, stop = -int(-since // STAY_EVERY_S), int(until // STAY_EVERY_S) + 1
-    if not assets:
-        return page_answer(
-            call,
-            Collection(
-                max(0, stop - first), lambda a, b: [_encoded(world, first + at) for at in range(a, b)]
-            ),
-        )
-    stays = (_stay(world, number) for number in range(first, stop))
-    return page_answer(call, of_records([stay for stay in stays if stay["assetId"] in assets]))
+    numbers = world.stays.begun(since, min(until, world.data_now))
+    if assets:
+        stays = (_stay(world, number) for number in numbers)
+        return page_answer(call, of_records([stay for stay in stays if stay["assetId"] in assets]))
 
+    def read(start: int, stop: int) -> list[bytes]:
+        return [world.record(_stay, number) for number in numbers[start:stop]]
 
-def _encoded(world: World, number: int) -> bytes:
-    return world.record(_stay, number)
+    return page_answer(call, Collection(len(numbers), read))
 
 
 def _stay(world: World, number: int) -> dict[str, Any]:
-    entered = number * STAY_EVERY_S
-    left = entered + STAY_S + dice(world.seed, number, "stay")[0] * 60
+    stay = world.stays.stay(number)
     return {
-        "siteId": scattered_uuid(world.seed, number % site_count(world), "site"),
-        "assetId": asset_id(world.seed, number * 7919 % max(1, world.fleet.size)),
-        "enteredAt": moments.written(entered),
-        "leftAt": moments.written(left) if left <= world.data_now else None,
+        "siteId": scattered_uuid(world.seed, stay.site, "site"),
+        "assetId": asset_id(world.seed, stay.asset),
+        "enteredAt": moments.written(stay.entered),
+        "leftAt": moments.written(stay.left) if stay.left <= world.data_now else None,
     }
 
 
@@ -127,10 +115,7 @@ def sites_of_assets(call: Call) -> Response:
     world = call.world
     known = ((text, index_of_asset(world.seed, str(text))) for text in asked)
     found = [(text, index) for text, index in known if index is not None and world.fleet.holds(index)]
-    rows = [
-        {"assetId": text, "siteIds": [scattered_uuid(world.seed, index // SITE_SIZE, "site")]}
-        for text, index in found
-    ]
+    rows = [{"assetId": text, "siteIds": current_sites(world, index)} for text, index in found]
     return json_answer({"assets": rows})
 
 

@@ -5,6 +5,7 @@ a look-up in a fleet of a million needs no index.
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
@@ -37,10 +38,20 @@ WITHOUT_SERIAL = 7
 _TRAILING_NUMBER = re.compile(r"(\d{7,})\s*$")
 
 
-@lru_cache(maxsize=16_384)
-def dice(seed: int, index: int, what: str = "asset") -> bytes:
+def roll(seed: int, index: int, what: str) -> bytes:
     """Return 32 bytes that are always the same for this seed, number and purpose."""
     return blake2b(f"{what}:{seed}:{index}".encode(), digest_size=32).digest()
+
+
+@lru_cache(maxsize=16_384)
+def dice(seed: int, index: int, what: str = "asset") -> bytes:
+    """Return the same, kept for what is asked for again and again."""
+    return roll(seed, index, what)
+
+
+def share(bits: bytes, at: int = 0) -> float:
+    """Return a number from 0 up to 1 that two of the bytes make."""
+    return int.from_bytes(bits[at : at + 2]) / 65_536
 
 
 @lru_cache(maxsize=16_384)
@@ -92,22 +103,6 @@ def brand_and_model(seed: int, index: int) -> tuple[str, str]:
     return BRANDS[bits[0] % len(BRANDS)], MODELS[bits[1] % len(MODELS)]
 
 
-def pin(seed: int, index: int) -> str:
-    """Return the PIN, free text that users edit; empty for a few assets."""
-    awkward = AWKWARD_PINS.get(index % AWKWARD_PERIOD)
-    if awkward is not None:
-        return awkward.format(index)
-    brand, model = brand_and_model(seed, index)
-    return f"{brand[:3].upper()}{model}P{index:07d}"
-
-
-def serial_number(seed: int, index: int) -> str | None:
-    """Return the machine's serial number: the PIN where there is one, None for a few assets."""
-    if index % AWKWARD_PERIOD == WITHOUT_SERIAL:
-        return None
-    return pin(seed, index) or f"SN{index:07d}"
-
-
 def device_serials(seed: int, index: int) -> list[str]:
     """Return the serials of the asset's telematics devices; a tool may have none."""
     roll = dice(seed, index)[2] % 8
@@ -115,13 +110,49 @@ def device_serials(seed: int, index: int) -> list[str]:
     return [str(FIRST_DEVICE_SERIAL + DEVICES_EACH * index + which) for which in range(devices)]
 
 
-def index_of_pin(seed: int, text: str) -> int | None:
-    """Return the asset that a PIN names, else its serial, else its device serial; None if none does."""
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What machines are called on their plates, under the switches that make it hard.
+
+    :param without_pin: share of machines that have no PIN, beside the few that never have one
+    :param shared_pins: share of machines that have the PIN of the machine before them
+    """
+
+    seed: int
+    without_pin: float = 0.0
+    shared_pins: float = 0.0
+
+    def pin(self, index: int) -> str:
+        """Return the PIN, free text that users edit; empty for a few machines."""
+        awkward = AWKWARD_PINS.get(index % AWKWARD_PERIOD)
+        if awkward is not None:
+            return awkward.format(index)
+        if self.without_pin > 0 and share(dice(self.seed, index, "pin"), 0) < self.without_pin:
+            return ""
+        # Not a chain: the machine before has a PIN of its own.
+        if index % 2 and self.shared_pins > 0 and share(dice(self.seed, index, "pin"), 2) < self.shared_pins:
+            return self.pin(index - 1)
+        brand, model = brand_and_model(self.seed, index)
+        return f"{brand[:3].upper()}{model}P{index:07d}"
+
+    def serial_number(self, index: int) -> str | None:
+        """Return the machine's serial number: the PIN where it is its own, None for a few assets."""
+        if index % AWKWARD_PERIOD == WITHOUT_SERIAL:
+            return None
+        pin = self.pin(index)
+        return pin if pin and _number_in(pin) == index else f"SN{index:07d}"
+
+    def index_of(self, text: str) -> int | None:
+        """Return the asset that a PIN names, else its serial, else its device serial; None if none does."""
+        index = _number_in(text)
+        if index is None:
+            return None
+        if text in (self.pin(index), self.serial_number(index)):
+            return index
+        owner = (index - FIRST_DEVICE_SERIAL) // DEVICES_EACH
+        return owner if owner >= 0 and text in device_serials(self.seed, owner) else None
+
+
+def _number_in(text: str) -> int | None:
     number = _TRAILING_NUMBER.search(text)
-    if number is None:
-        return None
-    index = int(number[1])
-    if text in (pin(seed, index), serial_number(seed, index)):
-        return index
-    owner = (index - FIRST_DEVICE_SERIAL) // DEVICES_EACH
-    return owner if owner >= 0 and text in device_serials(seed, owner) else None
+    return None if number is None else int(number[1])

@@ -6,7 +6,6 @@ Source: Trackunit developer hub, ISO 15143-3 (AEMP 2.0) API and its introduction
 """
 
 import re
-import time
 from typing import Any
 
 import msgspec
@@ -15,9 +14,9 @@ from starlette.responses import Response
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.api.aemp.rows import equipment, fleet_xml, pascal_case
 from airflow_provider_trackunit.emulator.limits.aemp import element_limit, fleet_limit, series_limit
+from airflow_provider_trackunit.emulator.machines.datapoints import READERS, list_key
 from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, ON_AEMP_WITH_OFF_RENT
-from airflow_provider_trackunit.emulator.machines.identity import index_of_pin
-from airflow_provider_trackunit.emulator.machines.readings import DATAPOINTS, DAY_S, Series, list_key, series
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import JSON, encoded, not_found, refused, violation
 from airflow_provider_trackunit.emulator.serving.paging import (
     page_between_gaps,
@@ -53,11 +52,15 @@ def one_equipment(call: Call) -> Response:
 
 def datapoint_page(call: Call) -> Response:
     """Answer the history of one datapoint; one without samples is an empty list."""
-    page, samples = _page(call), _samples(call)
-    at = _rows_of(call, page, samples.count)
-    rows = samples.rows(at.start, at.stop)
-    key = list_key(samples.datapoint)
-    return _answer(call, _links(call, page, samples.count), [encoded(row) for row in rows], key)
+    page, datapoint = _page(call), call.params["datapoint"]
+    if datapoint not in READERS:
+        raise not_found(f"Datapoint '{datapoint}'")
+    index, window = _index(call), _window(call)
+    feed = call.world.feed
+    samples = feed.samples(index, datapoint, window, call.world.latest_moment())
+    at = _rows_of(call, page, len(samples))
+    rows = [encoded(feed.reading(index, datapoint, sample)) for sample in samples[at.start : at.stop]]
+    return _answer(call, _links(call, page, len(samples)), rows, list_key(datapoint))
 
 
 def _page(call: Call) -> int:
@@ -96,16 +99,13 @@ def _row(world: World, index: int, metadata: bool, extended: bool) -> dict[str, 
 
 
 def _index(call: Call) -> int:
-    index = index_of_pin(call.world.seed, call.params["pin"])
+    index = call.world.names.index_of(call.params["pin"])
     if index is None or not call.world.fleet.holds(index):
         raise not_found(f"Equipment '{call.params['pin']}'")
     return index
 
 
-def _samples(call: Call) -> Series:
-    datapoint = call.params["datapoint"]
-    if datapoint not in DATAPOINTS:
-        raise not_found(f"Datapoint '{datapoint}'")
+def _window(call: Call) -> tuple[float, float]:
     start, end = _moment(call, "start"), _moment(call, "end")
     settings = call.world.settings
     if end < start:
@@ -113,10 +113,10 @@ def _samples(call: Call) -> Series:
     if end - start > settings.series_window_days * DAY_S:
         raise refused(400, "time_window_too_long", "At most 14 days can be requested")
     # Machines have not reported tomorrow's samples yet.
-    now = time.time()
+    now = call.world.latest_moment()
     if end > now and settings.refuse_future_end:
         raise violation("end", call.params["end"], "must not be in the future")
-    return series(settings, call.world.seed, _index(call), datapoint, (start, min(end, now)))
+    return start, min(end, now)
 
 
 def _moment(call: Call, name: str) -> float:

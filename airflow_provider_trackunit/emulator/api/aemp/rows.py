@@ -5,19 +5,16 @@ from xml.sax.saxutils import escape, quoteattr
 
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.machines import identity
-from airflow_provider_trackunit.emulator.machines.readings import camel_case, latest
+from airflow_provider_trackunit.emulator.machines.datapoints import STANDARD, camel_case
+from airflow_provider_trackunit.emulator.machines.extension import EXTENDED
+from airflow_provider_trackunit.emulator.machines.identity import roll
+from airflow_provider_trackunit.emulator.machines.work import machine
 from airflow_provider_trackunit.emulator.world import World
 
 NAMESPACE = "http://standards.iso.org/iso/15143/-3"
-CORE_BLOCKS = (
-    ("CumulativeOperatingHours", 250),
-    ("CumulativeIdleHours", 240),
-    ("Distance", 140),
-    ("FuelUsed", 145),
-    ("FuelRemaining", 245),
-    ("DEFRemaining", 120),
-)
+# The blocks of the extension that every machine has; each of the others has a quarter of the fleet.
 EXTENDED_BLOCKS = ("EngineCoolantTemperature", "EngineSpeed", "BatteryPotential", "EngineFuelRate")
+QUARTER = 64
 
 
 def equipment(world: World, index: int, *, metadata: bool, extended: bool) -> dict[str, Any]:
@@ -26,39 +23,39 @@ def equipment(world: World, index: int, *, metadata: bool, extended: bool) -> di
     Every block is optional and has its own ``datetime``. A machine without a serial number is
     given the serial of its telematics device.
     """
-    row: dict[str, Any] = {"EquipmentHeader": _header(world.seed, index)}
-    bits = identity.dice(world.seed, index, "blocks")
-    if bits[0] < 250:
-        row["Location"] = _latest(world, index, "Locations")
-    for at, (block, out_of_256) in enumerate(CORE_BLOCKS, start=1):
-        if bits[at] < out_of_256:
-            row[block] = _latest(world, index, block)
-    if bits[10] < 200:
-        moment = _latest(world, index, "Locations")["datetime"]
-        row["EngineStatus"] = {"EngineNumber": "1", "Running": bits[11] % 4 == 0, "datetime": moment}
+    row: dict[str, Any] = {"EquipmentHeader": _header(world, index)}
+    latest = world.feed.latest(index, STANDARD, world.data_now)
+    row |= {"Location" if name == "Locations" else name: block for name, block in latest.items()}
     if metadata:
         row["metadata"] = _metadata(world.seed, index)
     if extended:
-        row.update({camel_case(block): _latest(world, index, block) for block in EXTENDED_BLOCKS})
+        latest = world.feed.latest(index, _extended_of(world.seed, index), world.data_now)
+        row |= {camel_case(name): _in_camel_case(block) for name, block in latest.items()}
     return row
 
 
-def _latest(world: World, index: int, datapoint: str) -> dict[str, Any]:
-    return latest(world.settings, world.seed, index, datapoint, world.data_now)
+def _in_camel_case(block: dict[str, Any]) -> dict[str, Any]:
+    return {camel_case(member): value for member, value in block.items()}
 
 
-def _header(seed: int, index: int) -> dict[str, Any]:
+def _extended_of(seed: int, index: int) -> list[str]:
+    bits = roll(seed, index, "extended") * 3
+    return [
+        name for name, bit in zip(EXTENDED, bits, strict=False) if name in EXTENDED_BLOCKS or bit < QUARTER
+    ]
+
+
+def _header(world: World, index: int) -> dict[str, Any]:
+    seed, names = world.seed, world.names
     brand, model = identity.brand_and_model(seed, index)
-    serial = identity.serial_number(seed, index) or identity.device_serials(seed, index)[0]
-    installed = 1_640_995_200 + identity.dice(seed, index)[14] * 86_400
     header = {
-        "UnitInstallDateTime": moments.written(installed),
+        "UnitInstallDateTime": moments.written(machine(seed, index).installed),
         "OEMName": brand,
         "Model": model,
         "EquipmentID": asset_name(seed, index),
-        "SerialNumber": serial,
+        "SerialNumber": names.serial_number(index) or identity.device_serials(seed, index)[0],
     }
-    pin = identity.pin(seed, index)
+    pin = names.pin(index)
     return header | {"PIN": pin} if pin else header
 
 

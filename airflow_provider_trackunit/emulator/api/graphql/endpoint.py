@@ -20,7 +20,6 @@ from airflow_provider_trackunit.emulator.api.graphql.nodes import (
     site_node,
 )
 from airflow_provider_trackunit.emulator.api.organization import customer_count
-from airflow_provider_trackunit.emulator.api.sites import site_count
 from airflow_provider_trackunit.emulator.machines.identity import index_of_asset
 from airflow_provider_trackunit.emulator.serving.answers import RefusedError, json_answer
 from airflow_provider_trackunit.emulator.serving.paging import Position, cursor, gap_comes, position
@@ -171,7 +170,7 @@ def _assets(world: World) -> Nodes:
 
 
 def _sites(world: World) -> Nodes:
-    return Nodes(site_count(world), lambda start, stop: [site_node(world, at) for at in range(start, stop)])
+    return Nodes(world.stays.sites, lambda start, stop: [site_node(world, at) for at in range(start, stop)])
 
 
 def _customers(world: World) -> Nodes:

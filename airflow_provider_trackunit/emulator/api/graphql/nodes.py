@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.api.assets import SITE_SIZE, asset
+from airflow_provider_trackunit.emulator.api.assets import asset
 from airflow_provider_trackunit.emulator.api.locations import feature
 from airflow_provider_trackunit.emulator.api.organization import customer
-from airflow_provider_trackunit.emulator.api.sites import site
+from airflow_provider_trackunit.emulator.api.sites import site as site_record
 from airflow_provider_trackunit.emulator.machines.identity import dice
-from airflow_provider_trackunit.emulator.machines.readings import latest
 from airflow_provider_trackunit.emulator.serving.paging import Position, cursor
 from airflow_provider_trackunit.emulator.world import World
 
@@ -35,15 +34,16 @@ def asset_node(world: World, index: int) -> dict[str, Any]:
     """Return one asset."""
     record = asset(world, index, "v2")
     bits = dice(world.seed, index)
+    site = world.stays.site_at(index, world.data_now)
     return {
         **{name: record[name] for name in PLAIN},
         "id": f"___Asset___{record['id']}",
         "assetId": record["id"],
-        "lastSeen": latest(world.settings, world.seed, index, "Locations", world.data_now)["datetime"],
+        "lastSeen": _position(world, index)["properties"]["updatedAt"],
         "customFields": [{"key": f"field_{at}", "value": f"value {bits[at]}"} for at in range(2)],
         "image": record["image"],
         "telematicsDevices": record["telematicsDevices"],
-        "sites": [_named_site(world, index // SITE_SIZE)],
+        "sites": [] if site is None else [_named_site(world, site)],
         "status": _status(world, bits),
         "insights": _insights(world, index, bits),
         "locations": {"latest": _position(world, index)},
@@ -71,7 +71,8 @@ def _status(world: World, bits: bytes) -> dict[str, Any]:
 
 
 def _insights(world: World, index: int, bits: bytes) -> dict[str, Any]:
-    hours = latest(world.settings, world.seed, index, "CumulativeOperatingHours", world.data_now)["Hour"]
+    latest = world.feed.latest(index, ["CumulativeOperatingHours"], world.data_now)
+    hours = latest.get("CumulativeOperatingHours", {}).get("Hour")
     return {
         "fuelLevel": bits[31] % 101,
         "batteryStateOfChargePercent": None,
@@ -98,7 +99,7 @@ def _events(world: World, index: int, count: int, arguments: dict[str, Any]) -> 
 
 def site_node(world: World, at: int) -> dict[str, Any]:
     """Return one site."""
-    record = site(world, at)
+    record = site_record(world, at)
     taken = {name: record[name] for name in ("name", "type", "status", "externalReference")}
     return taken | {"id": f"___Site___{record['id']}", "siteId": record["id"]}
 

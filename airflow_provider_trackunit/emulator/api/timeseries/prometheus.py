@@ -5,7 +5,6 @@ strings. An instant query looks back five minutes, which is too little for spars
 answers an empty result, as the vendor does. Selectors only, and ``last_over_time`` around one.
 """
 
-import time
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +23,7 @@ from airflow_provider_trackunit.emulator.api.timeseries.promql import (
 )
 from airflow_provider_trackunit.emulator.limits.rates import METRICS, PROMETHEUS
 from airflow_provider_trackunit.emulator.machines.identity import asset_id
-from airflow_provider_trackunit.emulator.machines.readings import DAY_S, offset_s, value
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import json_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
@@ -42,21 +41,18 @@ def fields(call: Call) -> dict[str, str]:
 def samples(world: World, index: int, name: str, period: tuple[float, float]) -> list[tuple[int, float]]:
     """Return (unix seconds, value) of a series within a period, both ends included."""
     datapoint, member, _ = METRIC_SOURCES[name]
-    step = world.settings.hours_step_s
-    offset = offset_s(world.seed, index, step)
-    first = -int((offset - period[0]) // step)
-    last = int((min(period[1], world.latest_moment()) - offset) // step)
-    if last - first > MOST_POINTS:
+    now = world.latest_moment()
+    found = world.feed.samples(index, datapoint, (period[0], min(period[1], now)), now)
+    if len(found) > MOST_POINTS:
         raise bad_data("the period holds too many samples")
-    times = [number * step + offset for number in range(first, last + 1)]
-    return [(at, value(world.seed, index, datapoint, at)[member]) for at in times]
+    return [(int(one.stamp), world.feed.reading(index, datapoint, one)[member]) for one in found]
 
 
 def instant(call: Call) -> Response:
     """Answer ``query``: a vector, or the matrix of samples if the query names a range."""
     index, asked = index_of(call), fields(call)
     wanted = selector(required(asked, "query"))
-    at = moment(asked["time"]) if "time" in asked else time.time()
+    at = moment(asked["time"]) if "time" in asked else call.world.latest_moment()
     rolled_up = asked["query"].lstrip().startswith("last_over_time")
     start = at - (wanted.range_s or LOOK_BACK_S)
     found = {name: samples(call.world, index, name, (start, at)) for name in wanted.names}

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from airflow_provider_trackunit.emulator import moments
-from airflow_provider_trackunit.emulator.machines.readings import DAY_S
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import RefusedError, json_answer
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
