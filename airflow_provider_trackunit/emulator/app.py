@@ -18,9 +18,9 @@ from airflow_provider_trackunit.emulator.api.graphql.endpoint import PATH_WITHOU
 from airflow_provider_trackunit.emulator.api.oauth import OAUTH_ROUTES
 from airflow_provider_trackunit.emulator.api.routes import API_ROUTES
 from airflow_provider_trackunit.emulator.control import control
-from airflow_provider_trackunit.emulator.faults.breakage import send_spoiled, spoiled_answer
+from airflow_provider_trackunit.emulator.faults.breakage import respoken, send_spoiled, spoiled_answer
 from airflow_provider_trackunit.emulator.faults.hostile import hostile_answer
-from airflow_provider_trackunit.emulator.faults.rules import Fault
+from airflow_provider_trackunit.emulator.faults.rules import PROCESSED, Fault
 from airflow_provider_trackunit.emulator.limits.rates import unpublished
 from airflow_provider_trackunit.emulator.serving import answers
 from airflow_provider_trackunit.emulator.serving.answers import RefusedError
@@ -31,8 +31,6 @@ from airflow_provider_trackunit.emulator.world import World
 
 CONTROL_PREFIX = "/_emulator/"
 FAST_GZIP = 1
-# A fault of these kinds spoils the way back only: what was asked for has been done.
-PROCESSED = frozenset({"reset_after", "truncated", "slow", "delay", "huge_length"})
 
 
 class EmulatorApp:
@@ -90,7 +88,7 @@ class EmulatorApp:
             self.world.journal.faults += 1
             await asyncio.sleep(fault.delay_s)
         if fault is None or fault.kind in PROCESSED:
-            response = compressed(call, await self._answer(call, entry))
+            response = compressed(call, respoken(fault, await self._answer(call, entry)))
         else:
             response = self._unprocessed(call, fault)
         if fault is not None:

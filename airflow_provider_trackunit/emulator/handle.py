@@ -148,7 +148,9 @@ class IrisEmulator:
         Kinds: ``status`` (with ``status``, ``body``, ``content_type``, ``headers``), ``rate_limit``
         (``retry_after``), ``reset_before``, ``reset_after`` (processed first), ``truncated``
         (``keep_bytes``), ``slow`` (``chunk_bytes``), ``delay``, ``html``, ``garbage``, ``revoke``
-        (the token of the request), ``redirect`` (``location``), ``huge_length``. For every kind:
+        (the token of the request), ``redirect`` (``location``), ``huge_length``, ``cut`` (a body without a length
+        that ends early; ``keep_bytes``), ``graphql_errors`` (in a 200: ``codes``, ``reset_in_ms``, ``keep_data``),
+        ``partial`` (an answer of PromQL that is not all of it). For every kind:
         ``method``, ``skip`` (let so many pass first), ``probability``, ``delay_s``; ``times=None``
         is for ever.
         """

@@ -7,12 +7,14 @@ closed or reset underneath the server.
 import asyncio
 import socket
 import struct
+from typing import Any
 
+import msgspec
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_trackunit.emulator.faults.rules import Fault
-from airflow_provider_trackunit.emulator.serving.answers import JSON, spa_page
+from airflow_provider_trackunit.emulator.serving.answers import JSON, json_answer, spa_page
 
 ASGI = tuple[Scope, Receive, Send]
 HUGE_BYTES = 10**12
@@ -41,14 +43,33 @@ def spoiled_answer(fault: Fault) -> Response:
     return response
 
 
+def respoken(fault: Fault | None, response: Response) -> Response:
+    """Return an answer that says in its JSON, and not in its status, that it is none or not all of it."""
+    if fault is None or fault.kind not in {"graphql_errors", "partial"} or response.status_code != 200:
+        return response
+    said = msgspec.json.decode(response.body)
+    if fault.kind == "partial":
+        return json_answer(said | {"isPartial": True})
+    data = said.get("data") if fault.keep_data else None
+    return json_answer({"data": data, "errors": [_graphql_error(fault, code) for code in fault.codes]})
+
+
+def _graphql_error(fault: Fault, code: str) -> dict[str, Any]:
+    # Only the limit says when to come back.
+    wait = {} if fault.reset_in_ms is None or code != "RATE_LIMITED" else {"resetIn": fault.reset_in_ms}
+    return {"message": code.replace("_", " ").capitalize(), "extensions": {"code": code, **wait}}
+
+
 async def send_spoiled(fault: Fault, response: Response, asgi: ASGI) -> int | None:
     """Send what is left of the answer; return its status, or None if the connection was reset."""
     if fault.kind in {"reset_before", "reset_after"}:
         await _reset(asgi)
         return None
+    kept = len(response.body) // 2 if fault.keep_bytes is None else fault.keep_bytes
     if fault.kind == "truncated":
-        kept = len(response.body) // 2 if fault.keep_bytes is None else fault.keep_bytes
         await _cut(response, bytes(response.body)[:kept], len(response.body), asgi)
+    elif fault.kind == "cut":
+        await _end_without_length(response, bytes(response.body)[:kept], asgi)
     elif fault.kind == "huge_length":
         await _cut(response, bytes(response.body), HUGE_BYTES, asgi)
     elif fault.kind == "slow":
@@ -78,6 +99,15 @@ async def _cut(response: Response, sent: bytes, announced: int, asgi: ASGI) -> N
     await asgi[2]({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await asgi[2]({"type": "http.response.body", "body": sent, "more_body": True})
     _transport(asgi[2]).close()
+    await _gone(asgi[1])
+
+
+async def _end_without_length(response: Response, sent: bytes, asgi: ASGI) -> None:
+    """Send an answer whose end is that of the connection, as servers before HTTP/1.1 did, and end it early."""
+    head = f"HTTP/1.1 {response.status_code} OK\r\nContent-Type: {response.media_type}\r\nConnection: close\r\n\r\n"
+    transport = _transport(asgi[2])
+    transport.write(head.encode() + sent)
+    transport.close()
     await _gone(asgi[1])
 
 

@@ -19,7 +19,14 @@ Kind = Literal[
     "revoke",
     "redirect",
     "huge_length",
+    "cut",
+    "graphql_errors",
+    "partial",
 ]
+#: Faults that spoil the way back only: what was asked for has been done.
+PROCESSED: frozenset[str] = frozenset(
+    {"reset_after", "truncated", "slow", "delay", "huge_length", "cut", "graphql_errors", "partial"}
+)
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -27,8 +34,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     ``path`` is searched in the raw path and query, as plain text, or as a regular expression if it
     begins with ``re:``. ``times`` null means for ever. ``delay_s`` goes with every kind.
-    ``reset_before`` and the answering kinds leave the request unprocessed; ``reset_after``,
-    ``truncated``, ``slow``, ``delay`` and ``huge_length`` process it first.
+    The kinds of :data:`PROCESSED` process the request first, all others leave it unprocessed.
     """
 
     kind: Kind
@@ -46,6 +52,9 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     chunk_bytes: int = 64
     delay_s: float = 0.0
     location: str = "https://iris.example.net/elsewhere"
+    codes: tuple[str, ...] = ("INTERNAL_SERVER_ERROR",)
+    reset_in_ms: int | None = None
+    keep_data: bool = False
 
     def matches(self, method: str, target: str) -> bool:
         """Tell whether the rule is about this request."""

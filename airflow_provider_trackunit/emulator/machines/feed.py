@@ -93,6 +93,7 @@ class Feed:
         self.stays = stays
         # The pages of one series ask for the same samples again.
         self._samples = lru_cache(maxsize=128)(self._sampled)
+        self._silence = lru_cache(maxsize=4096)(self._silence_of)
 
     def reports(self, index: int, datapoint: str) -> bool:
         """Tell whether a machine reports a datapoint at all."""
@@ -194,16 +195,19 @@ class Feed:
 
     def is_silent(self, index: int, at: float) -> bool:
         """Tell whether a machine's reports of a moment are lost for good."""
-        week = int(at // WEEK_S)
-        return any(self._silence(index, number, at) for number in (week - 1, week))
-
-    def _silence(self, index: int, week: int, at: float) -> bool:
         if not self._settings.silent_weeks:
             return False
+        week = int(at // WEEK_S)
+        # A silence that began in the week before may not be over.
+        return any(
+            begin <= at < end for begin, end in (self._silence(index, week - 1), self._silence(index, week))
+        )
+
+    def _silence_of(self, index: int, week: int) -> tuple[float, float]:
         bits = dice(self.seed, index, f"silence {week}")
         begin = week * WEEK_S + int.from_bytes(bits[2:6]) % WEEK_S
         lasts = 6 * HOUR_S + int.from_bytes(bits[6:10]) % (LONGEST_SILENCE_S - 6 * HOUR_S)
-        return share_of(bits, 0) < self._settings.silent_weeks and begin <= at < begin + lasts
+        return begin, begin + (lasts if share_of(bits, 0) < self._settings.silent_weeks else 0)
 
     def _is_one_of(self, what: str, share: float, index: int) -> bool:
         return share > 0 and share_of(dice(self.seed, index, what)) < share
