@@ -14,9 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_trackunit.emulator.api.graphql.endpoint import PATH_WITHOUT_SLASH
+from airflow_provider_trackunit.emulator.api.aemp.pages import AEMP_ROUTES
+from airflow_provider_trackunit.emulator.api.assets import ASSET_ROUTES
+from airflow_provider_trackunit.emulator.api.customers import CUSTOMER_ROUTES
+from airflow_provider_trackunit.emulator.api.events import EVENT_ROUTES
+from airflow_provider_trackunit.emulator.api.graphql.endpoint import GRAPHQL_ROUTES, PATH_WITHOUT_SLASH
+from airflow_provider_trackunit.emulator.api.health import HEALTH_ROUTES
+from airflow_provider_trackunit.emulator.api.locations import LOCATION_ROUTES
 from airflow_provider_trackunit.emulator.api.oauth import OAUTH_ROUTES
-from airflow_provider_trackunit.emulator.api.routes import API_ROUTES
+from airflow_provider_trackunit.emulator.api.organization import ORGANIZATION_ROUTES
+from airflow_provider_trackunit.emulator.api.reports import REPORT_ROUTES
+from airflow_provider_trackunit.emulator.api.service import SERVICE_ROUTES
+from airflow_provider_trackunit.emulator.api.sites import SITE_ROUTES
+from airflow_provider_trackunit.emulator.api.timeseries.prometheus import TIME_SERIES_ROUTES
 from airflow_provider_trackunit.emulator.control import control
 from airflow_provider_trackunit.emulator.faults.breakage import respoken, send_spoiled, spoiled_answer
 from airflow_provider_trackunit.emulator.faults.hostile import hostile_answer
@@ -29,6 +39,20 @@ from airflow_provider_trackunit.emulator.serving.routing import Call, Route, Rou
 from airflow_provider_trackunit.emulator.serving.tokens import Bearer
 from airflow_provider_trackunit.emulator.world import World
 
+API_ROUTES: list[Route] = [
+    *ASSET_ROUTES,
+    *AEMP_ROUTES,
+    *SITE_ROUTES,
+    *LOCATION_ROUTES,
+    *EVENT_ROUTES,
+    *HEALTH_ROUTES,
+    *CUSTOMER_ROUTES,
+    *ORGANIZATION_ROUTES,
+    *REPORT_ROUTES,
+    *SERVICE_ROUTES,
+    *TIME_SERIES_ROUTES,
+    *GRAPHQL_ROUTES,
+]
 CONTROL_PREFIX = "/_emulator/"
 FAST_GZIP = 1
 

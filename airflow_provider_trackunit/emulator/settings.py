@@ -88,6 +88,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     metrics_calls_per_s: int | None = 20
     event_calls_per_30_min: int | None = 2
     alert_calls_per_10_min: int | None = 1000
+    emission_calls_per_10_min: int | None = 1000
     operator_calls_per_min: int | None = 60
     graphql_points_per_10_min: int | None = 500_000
     graphql_points_per_query: int | None = 50_000

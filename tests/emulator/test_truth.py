@@ -79,7 +79,7 @@ def test_a_day_computed_from_the_readings_is_the_true_one(
         if not truth["pin"] or not truth["pin"].endswith(truth["serialNumber"][-7:]):
             continue
         for datapoint, column in COLUMNS.items():
-            rows = readings(days, truth["pin"], datapoint, "2026-03-26T00:00:00Z/2026-03-31T06:00:00Z")
+            rows = readings(days, truth["pin"], datapoint, "2026-03-28T00:00:00Z/2026-03-31T06:00:00Z")
             assert truth["readings"][column] == sum(begin <= time < end for time, _ in rows), column
             found = gain(rows, begin, end)
             if found is None:
@@ -161,12 +161,12 @@ def test_nothing_is_known_behind_the_date_and_time_goes_on_when_it_is_let(days: 
 
 
 def test_the_truth_of_a_month_is_the_same_in_another_emulator() -> None:
-    with IrisEmulator.start(assets=20, seed=7) as one, IrisEmulator.start(assets=20, seed=7) as other:
+    with IrisEmulator.start(assets=8, seed=7) as one, IrisEmulator.start(assets=8, seed=7) as other:
         for iris in (one, other):
             iris.set_date(NOW)
             iris.settings(**REAL_FLEET)
         other.settings(late_readings=0.0)
-        days = [f"2026-03-{day:02d}" for day in range(1, 31)]
+        days = [f"2026-03-{day:02d}" for day in range(1, 31, 3)]
         told = [[row[column] for column in COLUMNS.values()] for day in days for row in one.truth(day)]
         assert told == [
             [row[column] for column in COLUMNS.values()] for day in days for row in other.truth(day)

@@ -1,17 +1,18 @@
-"""The smaller collections: groups, customers, custom fields, alert rules, operators.
+"""What an account keeps: groups, consents, custom fields, operators.
 
-Developer hub: organization, customer, custom fields, alerts and access management APIs. The list
-paths of customers and alert configurations are the likely ones.
+Developer hub: organization, terms and conditions, custom fields and access management APIs. The path of consents is
+the likely one.
 """
 
 from typing import Any
-from uuid import uuid4
 
 from starlette.responses import Response
 
-from airflow_provider_trackunit.emulator.limits.rates import ALERTS, BASIC, OPERATORS
-from airflow_provider_trackunit.emulator.machines.identity import dice, index_in_uuid, scattered_uuid
-from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found, violation
+from airflow_provider_trackunit.emulator import moments
+from airflow_provider_trackunit.emulator.limits.rates import BASIC, OPERATORS
+from airflow_provider_trackunit.emulator.machines.identity import scattered_uuid
+from airflow_provider_trackunit.emulator.machines.work import DAY_S
+from airflow_provider_trackunit.emulator.serving.answers import json_answer, violation
 from airflow_provider_trackunit.emulator.serving.paging import (
     Collection,
     cursor_answer,
@@ -24,8 +25,17 @@ from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
 GROUPS = 12
-ALERT_TYPES = ("GEOFENCE", "FUEL_LEVEL", "OVERSPEED", "LOW_BATTERY")
-FIELD_TYPES = ("STRING", "NUMBER", "BOOLEAN", "DATE", "DROPDOWN", "MONETARY", "URL")
+ACCOUNTS = 3
+# A value of each type of field.
+FIELD_VALUES: dict[str, Any] = {
+    "STRING": "North yard",
+    "NUMBER": 12.5,
+    "BOOLEAN": True,
+    "DATE": "2026-02-01",
+    "DROPDOWN": ["rented"],
+    "MONETARY": {"amount": 1250.0, "currency": "EUR"},
+    "URL": "https://erp.emulator.invalid/8841",
+}
 OPERATOR_LIMIT = 100
 OPERATOR_MAX_LIMIT = 1000
 
@@ -44,39 +54,17 @@ def _id(call: Call, at: int, what: str) -> str:
     return scattered_uuid(call.world.seed, at, what)
 
 
-def customer(world: World, at: int) -> dict[str, Any]:
-    """Return one customer."""
-    name = f"Customer {dice(world.seed, at, 'customer').hex()[:4]}"
-    reference = f"C-{1000 + at}"
-    return {"id": scattered_uuid(world.seed, at, "customer"), "name": name, "externalReference": reference}
-
-
-def customer_count(world: World) -> int:
-    """Return how many customers the account has."""
-    return max(3, world.fleet.size // 100)
-
-
-def list_customers(call: Call) -> Response:
-    """Answer customers."""
-    return page_answer(
-        call, of_records([customer(call.world, at) for at in range(customer_count(call.world))])
-    )
-
-
-def one_customer(call: Call) -> Response:
-    """Answer one customer."""
-    at = index_in_uuid(call.params["customerId"])
-    if at is None or customer(call.world, at)["id"] != call.params["customerId"]:
-        raise not_found(f"Customer '{call.params['customerId']}'")
-    return json_answer(customer(call.world, at))
-
-
-def add_customer(call: Call) -> Response:
-    """Answer ``POST``: 201 with the customer, which is not kept."""
-    given = call.json()
-    if not given.get("name"):
-        raise violation("name", "", "must not be empty")
-    return json_answer({"id": str(uuid4())} | given, 201)
+def list_consents(call: Call) -> Response:
+    """Answer which account has agreed to the terms and conditions."""
+    rows = [
+        {
+            "accountId": _id(call, at, "account"),
+            "accepted": at % 2 == 0,
+            "acceptedAt": moments.written(call.world.data_now - 90 * DAY_S) if at % 2 == 0 else None,
+        }
+        for at in range(ACCOUNTS)
+    ]
+    return page_answer(call, of_records(rows))
 
 
 def list_definitions(call: Call) -> Response:
@@ -90,13 +78,13 @@ def list_definitions(call: Call) -> Response:
             "entityType": "ASSET",
             "scope": "ACCOUNT",
         }
-        for at, kind in enumerate(FIELD_TYPES)
+        for at, kind in enumerate(FIELD_VALUES)
     ]
     return page_answer(call, of_records(rows))
 
 
 def list_values(call: Call) -> Response:
-    """Answer the custom field values of the entity in ``entityId``."""
+    """Answer the custom field values of the entity in ``entityId``; what a changed definition drops is kept beside."""
     entity = call.query.get("entityId")
     if not entity:
         raise violation("entityId", "", "must not be empty")
@@ -105,10 +93,10 @@ def list_values(call: Call) -> Response:
             "id": _id(call, at, f"value {entity}"),
             "entityId": entity,
             "definitionId": _id(call, at, "field"),
-            "value": f"value {at}",
-            "lastIncompatibleValue": None,
+            "value": value if at else None,
+            "lastIncompatibleValue": None if at else value,
         }
-        for at in range(3)
+        for at, value in enumerate(FIELD_VALUES.values())
     ]
     return page_answer(call, of_records(rows))
 
@@ -116,15 +104,6 @@ def list_values(call: Call) -> Response:
 def set_values(_call: Call) -> Response:
     """Answer ``POST …/set-values/``, which is documented with its trailing slash."""
     return json_answer({})
-
-
-def list_alert_configurations(call: Call) -> Response:
-    """Answer alert rules; the object named after the type holds its options."""
-    rows = [
-        {"id": _id(call, at, "alert"), "name": f"Rule {at}", "alertType": kind, "enabled": at % 2 == 0}
-        for at, kind in enumerate(ALERT_TYPES)
-    ]
-    return page_answer(call, of_records(rows))
 
 
 def list_operators(call: Call) -> Response:
@@ -148,18 +127,14 @@ def _operator(world: World, at: int) -> dict[str, Any]:
     }
 
 
-CUSTOMER_SCOPE, FIELD_SCOPE = "account.customer.manage", "account.custom-fields.manage"
-CUSTOMERS, FIELDS = "/api/customer/v1/customers", "/api/custom-fields/v1"
-DIRECTORY_ROUTES = [
-    Route("GET", "/api/organization/v1/groups", list_groups, "account.group.manage", BASIC),
-    Route("GET", CUSTOMERS, list_customers, CUSTOMER_SCOPE, BASIC),
-    Route("POST", CUSTOMERS, add_customer, CUSTOMER_SCOPE, BASIC, mutates=True),
-    Route("GET", f"{CUSTOMERS}/{{customerId}}", one_customer, CUSTOMER_SCOPE, BASIC),
+FIELD_SCOPE = "account.custom-fields.manage"
+ORGANIZATION, FIELDS = "/api/organization/v1", "/api/custom-fields/v1"
+OPERATOR_SCOPE = "account.access-management.manage"
+ORGANIZATION_ROUTES = [
+    Route("GET", f"{ORGANIZATION}/groups", list_groups, "account.group.manage", BASIC),
+    Route("GET", f"{ORGANIZATION}/accounts/terms-and-conditions", list_consents, "account.manage", BASIC),
     Route("GET", f"{FIELDS}/definitions", list_definitions, FIELD_SCOPE, BASIC),
     Route("GET", f"{FIELDS}/values", list_values, FIELD_SCOPE, BASIC),
     Route("POST", f"{FIELDS}/set-values/", set_values, FIELD_SCOPE, BASIC, mutates=True),
-    Route("GET", "/api/alerts/v1/configurations", list_alert_configurations, "account.alert.view", ALERTS),
-    Route(
-        "GET", "/public/api/operator/operators", list_operators, "account.access-management.manage", OPERATORS
-    ),
+    Route("GET", "/public/api/operator/operators", list_operators, OPERATOR_SCOPE, OPERATORS),
 ]

@@ -71,5 +71,6 @@ PROMETHEUS = counted("prometheus", "prometheus_calls_per_s", SECOND_S)
 METRICS = counted("metrics", "metrics_calls_per_s", SECOND_S)
 # Both event endpoints and all of their pages draw from the same two calls.
 EVENTS = counted("events", "event_calls_per_30_min", HALF_HOUR_S)
+EMISSIONS = counted("emissions", "emission_calls_per_10_min", TEN_MINUTES_S)
 ALERTS = counted("alerts", "alert_calls_per_10_min", TEN_MINUTES_S)
 OPERATORS = counted("operators", "operator_calls_per_min", MINUTE_S)

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_trackunit.emulator.api.customers import customer_count
 from airflow_provider_trackunit.emulator.api.graphql.document import DocumentError, Field, read_query
 from airflow_provider_trackunit.emulator.api.graphql.nodes import (
     DEFAULT_FIRST,
@@ -19,7 +20,6 @@ from airflow_provider_trackunit.emulator.api.graphql.nodes import (
     customer_node,
     site_node,
 )
-from airflow_provider_trackunit.emulator.api.organization import customer_count
 from airflow_provider_trackunit.emulator.machines.identity import index_of_asset
 from airflow_provider_trackunit.emulator.serving.answers import RefusedError, json_answer
 from airflow_provider_trackunit.emulator.serving.paging import Position, cursor, gap_comes, position

@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.api.assets import asset
+from airflow_provider_trackunit.emulator.api.customers import customer
 from airflow_provider_trackunit.emulator.api.locations import feature
-from airflow_provider_trackunit.emulator.api.organization import customer
 from airflow_provider_trackunit.emulator.api.sites import site as site_record
 from airflow_provider_trackunit.emulator.machines.identity import dice
 from airflow_provider_trackunit.emulator.serving.paging import Position, cursor

@@ -151,15 +151,15 @@ def metrics(call: Call) -> Response:
 PROMETHEUS_API = f"{ASSET}/prometheus/api/v1"
 TIME_SERIES_ROUTES = [
     *(
-        Route(method, f"{PROMETHEUS_API}/query", instant, "asset.view", PROMETHEUS)
+        Route(method, f"{PROMETHEUS_API}/{name}", handler, "asset.view", PROMETHEUS)
+        for name, handler in (
+            ("query", instant),
+            ("query_range", over_range),
+            ("series", series),
+            ("labels", labels),
+            ("label/{name}/values", label_values),
+        )
         for method in ("GET", "POST")
     ),
-    *(
-        Route(method, f"{PROMETHEUS_API}/query_range", over_range, "asset.view", PROMETHEUS)
-        for method in ("GET", "POST")
-    ),
-    Route("GET", f"{PROMETHEUS_API}/series", series, "asset.view", PROMETHEUS),
-    Route("GET", f"{PROMETHEUS_API}/labels", labels, "asset.view", PROMETHEUS),
-    Route("GET", f"{PROMETHEUS_API}/label/{{name}}/values", label_values, "asset.view", PROMETHEUS),
     Route("GET", f"{ASSET}/metrics", metrics, "asset.view", METRICS),
 ]
