@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     location_step_s: int = 600
     hours_step_s: int = 16_800
     event_step_s: int = 600
+    # So many events begin at the same time, and the next ones as many steps later.
+    events_at_once: int = 1
 
     # Tokens (developer hub: access-token, access-token-v2).
     api_key_scopes: str = API_KEY_SCOPES
@@ -156,6 +158,8 @@ def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
     """
     new = msgspec.convert(msgspec.to_builtins(settings) | switches, Settings)
     moments.read(new.data_now)
+    if new.events_at_once < 1:
+        raise ValueError("events_at_once: at least one event begins at a time")
     if new.empty_page_every is not None and new.empty_page_every < 2:
         raise ValueError("empty_page_every: the first page cannot be empty, so the least is 2")
     return new

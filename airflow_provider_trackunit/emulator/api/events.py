@@ -32,7 +32,8 @@ KNOWN = {*FILTERS, "groupIds", "siteIds", "customerIds"}
 
 def event(world: World, number: int) -> dict[str, Any]:
     """Return event ``number`` of the account, one every few minutes."""
-    return _event(world, number, number * world.settings.event_step_s)
+    at_once = world.settings.events_at_once
+    return _event(world, number, number // at_once * at_once * world.settings.event_step_s)
 
 
 def _event(world: World, number: int, at: float) -> dict[str, Any]:
@@ -103,8 +104,9 @@ def _events(call: Call, wanted: dict[str, Any], period: tuple[float, float]) -> 
 
 
 def _numbers(world: World, period: tuple[float, float]) -> range:
-    step = world.settings.event_step_s
-    return range(-int(-period[0] // step), int(period[1] // step) + 1)
+    at_once = world.settings.events_at_once
+    step = world.settings.event_step_s * at_once
+    return range(-int(-period[0] // step) * at_once, (int(period[1] // step) + 1) * at_once)
 
 
 def _period(world: World, period: tuple[float, float]) -> Iterator[dict[str, Any]]:

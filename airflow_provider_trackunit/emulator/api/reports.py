@@ -92,9 +92,14 @@ def _trip(world: World, at: int) -> dict[str, Any]:
     }
 
 
-def nothing_searched(_call: Call) -> Response:
+def list_searches(_call: Call) -> Response:
     """Answer that there are no searches."""
     return json_answer({"searches": []})
+
+
+def one_search(call: Call) -> Response:
+    """Answer 404."""
+    raise not_found(f"Search '{call.params['searchUUID']}'")
 
 
 EMISSIONS_API, COMPACTION_API = "/api/emissions/v2", "/api/compaction/v1/compactions"
@@ -118,5 +123,6 @@ REPORT_ROUTES = [
     Route(
         "GET", f"{COMPACTION_API}/trips/{{tripId}}/compactions/summarized", compactions, "asset.view", BASIC
     ),
-    Route("GET", f"{COMPACTION_API}/searches", nothing_searched, "asset.view", BASIC),
+    Route("GET", f"{COMPACTION_API}/searches", list_searches, "asset.view", BASIC),
+    Route("GET", f"{COMPACTION_API}/searches/{{searchUUID}}", one_search, "asset.view", BASIC),
 ]
