@@ -5,6 +5,7 @@ test. It is written from the vendor's public pages and shares no code with the c
 mistake in one cannot hide in the other. It needs the extra ``emulator``; importing it does not.
 """
 
-from airflow_provider_trackunit.emulator.handle import REAL_FLEET, IrisEmulator
+from airflow_provider_trackunit.emulator.handle import IrisEmulator
+from airflow_provider_trackunit.emulator.settings import REAL_FLEET
 
 __all__ = ["REAL_FLEET", "IrisEmulator"]

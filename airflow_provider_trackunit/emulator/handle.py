@@ -11,21 +11,6 @@ from airflow_provider_trackunit.emulator.launch import ServerProcess, require_se
 
 CONNECTION_ENV = "AIRFLOW_CONN_TRACKUNIT_DEFAULT"
 TIMEOUT_S = 30.0
-#: Switches for :meth:`IrisEmulator.settings` that make a fleet as troublesome as a real one, every trouble at once.
-REAL_FLEET = {
-    "hours_step_s": 600,
-    "heartbeat_s": 3600,
-    "falling_counters": 0.3,
-    "without_pin": 0.02,
-    "shared_pins": 0.04,
-    "mixed_fleet": 0.1,
-    "dense_series": 0.1,
-    "late_readings": 0.1,
-    "equal_times": 0.05,
-    "future_stamps": 0.002,
-    "null_positions": 0.01,
-    "silent_weeks": 0.1,
-}
 # A proxy of the environment has no business between a test and its own loopback server.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -4,7 +4,7 @@ Every switch has the default that is closest to what Trackunit's developer hub s
 ``null`` is no limit.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -30,6 +30,9 @@ Trick = Literal[
     "echo",
 ]
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+
 
 class UnpublishedLimit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A limit that no page of the vendor names, for every raw path that fits the pattern ``path``.
@@ -50,11 +53,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     # Load and time.
     latency_ms: float = 0.0
     data_now: str = "2026-01-15T06:00:00Z"
-    location_step_s: int = 600
-    hours_step_s: int = 16_800
-    event_step_s: int = 600
+    location_step_s: AtLeastOne = 600
+    hours_step_s: AtLeastOne = 16_800
+    event_step_s: AtLeastOne = 600
     # So many events begin at the same time, and the next ones as many steps later.
-    events_at_once: int = 1
+    events_at_once: AtLeastOne = 1
 
     # Tokens (developer hub: access-token, access-token-v2).
     api_key_scopes: str = API_KEY_SCOPES
@@ -72,7 +75,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     refused_calls_count: bool = False
     # How a rate is counted is not published; the burst is that of the token bucket alone.
     count_rates_as: Literal["sliding_window", "token_bucket", "fixed_window"] = "sliding_window"
-    token_bucket_burst: int = 2
+    token_bucket_burst: AtLeastOne = 2
     unpublished: tuple[UnpublishedLimit, ...] = ()
     retry_after: Literal["seconds", "date", "none"] = "seconds"
     limit_body: Literal["text", "json", "html", "empty"] = "text"
@@ -108,7 +111,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
 
     # Walks. Nobody says that only the last page may be empty, that the order without "sort" is always the
     # same, how long a cursor is good for, or what a page behind the last one answers.
-    empty_page_every: int | None = None
+    # The first page is never empty, so the least is every second one.
+    empty_page_every: Annotated[int, msgspec.Meta(ge=2)] | None = None
     unsorted_order_changes: bool = False
     cursor_lifetime_s: float | None = None
     old_cursor_status: Literal[400, 404, 410] = 400
@@ -118,22 +122,22 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     # spoilt at each time.
     # Of machines: those whose counters fall every ten to twenty days, that have no PIN, that have the PIN of another,
     # that report twice a day only, that report every ten minutes (twenty pages in two weeks).
-    falling_counters: float = 0.0
-    without_pin: float = 0.0
-    shared_pins: float = 0.0
-    mixed_fleet: float = 0.0
-    dense_series: float = 0.0
+    falling_counters: Share = 0.0
+    without_pin: Share = 0.0
+    shared_pins: Share = 0.0
+    mixed_fleet: Share = 0.0
+    dense_series: Share = 0.0
     # Of readings: those that arrive up to latest_by_s later than they were taken, that come twice with one time, that
     # a wrong clock dates ten years ahead, whose position is 0, 0.
-    late_readings: float = 0.0
-    latest_by_s: int = 3 * 86_400
-    equal_times: float = 0.0
-    future_stamps: float = 0.0
-    null_positions: float = 0.0
+    late_readings: Share = 0.0
+    latest_by_s: AtLeastOne = 3 * 86_400
+    equal_times: Share = 0.0
+    future_stamps: Share = 0.0
+    null_positions: Share = 0.0
     # Of a machine's weeks: those with a silence of 6 to 60 hours.
-    silent_weeks: float = 0.0
+    silent_weeks: Share = 0.0
     # How often a machine reports whose engine is off (3600: every hour); None is as often as at work.
-    heartbeat_s: int | None = None
+    heartbeat_s: AtLeastOne | None = None
 
     # Hostile answers, which a client has to survive.
     next_link: Literal["present", "missing", "itself", "foreign", "dotdot"] = "present"
@@ -151,6 +155,23 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
         return any(shares) or self.silent_weeks > 0 or self.heartbeat_s is not None
 
 
+#: Switches for :meth:`~.handle.IrisEmulator.settings` that make a fleet as troublesome as a real one, every trouble at once.
+REAL_FLEET = {
+    "hours_step_s": 600,
+    "heartbeat_s": 3600,
+    "falling_counters": 0.3,
+    "without_pin": 0.02,
+    "shared_pins": 0.04,
+    "mixed_fleet": 0.1,
+    "dense_series": 0.1,
+    "late_readings": 0.1,
+    "equal_times": 0.05,
+    "future_stamps": 0.002,
+    "null_positions": 0.01,
+    "silent_weeks": 0.1,
+}
+
+
 def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
     """Return the settings with some switches set.
 
@@ -158,8 +179,4 @@ def changed(settings: Settings, switches: dict[str, Any]) -> Settings:
     """
     new = msgspec.convert(msgspec.to_builtins(settings) | switches, Settings)
     moments.read(new.data_now)
-    if new.events_at_once < 1:
-        raise ValueError("events_at_once: at least one event begins at a time")
-    if new.empty_page_every is not None and new.empty_page_every < 2:
-        raise ValueError("empty_page_every: the first page cannot be empty, so the least is 2")
     return new

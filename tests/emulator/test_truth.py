@@ -48,7 +48,7 @@ def series(api: Api, pin: str, datapoint: str, window: str) -> str:
 
 def gain(rows: Readings, begin: str, end: str) -> tuple[float, bool] | None:
     """Return what a counter gained between two moments, and whether it fell; None without a reading of that time."""
-    of_day = [value for time, value in rows if begin <= time < end]
+    of_day = [value for time, value in rows if begin <= time <= end]
     before = [value for time, value in rows if time < begin or time == begin][-1:]
     if not of_day or not before:
         return None
@@ -228,7 +228,7 @@ def test_a_dense_series_fills_twenty_pages_and_a_feed_of_another_maker_twice_a_d
 
 
 def test_counters_fall_in_about_the_share_of_machines_that_is_asked_for_and_never_below_zero() -> None:
-    falling = feed(falling_counters=0.3)
+    falling = feed(falling_counters=0.3).troubles
     fallen = [index for index in range(400) if falling.falls(index)]
     assert 90 < len(fallen) < 150
     whole_device = {index for index in fallen if falling.falls(index).column is None}  # type: ignore[union-attr]

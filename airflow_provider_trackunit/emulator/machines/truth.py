@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.machines.datapoints import COLUMNS
-from airflow_provider_trackunit.emulator.machines.feed import Feed, Sample
+from airflow_provider_trackunit.emulator.machines.feed import Feed
 from airflow_provider_trackunit.emulator.machines.identity import scattered_uuid
+from airflow_provider_trackunit.emulator.machines.troubles import Sample
 from airflow_provider_trackunit.emulator.machines.work import Machine, machine
 
 
@@ -49,7 +50,8 @@ def truth_of(feed: Feed, index: int, day: Day, now: float) -> dict[str, Any]:
     gained = worker.counters(day.end).less(worker.counters(day.begin))
     first, last = feed.stays.place(index, day.begin), feed.stays.place(index, day.end)
     known = {column: _Known(feed, index, datapoint, day, now) for datapoint, column in COLUMNS.items()}
-    positions = [one for one in _good(feed, index, "Locations", day, now) if not one.nowhere]
+    located = _good(feed, index, "Locations", day, now)
+    positions = {one.taken for one in located if not one.nowhere and one.taken < day.end}
     return {
         "day": day.name.isoformat(),
         **{column: round(value, 4) for column, value in gained._asdict().items()},
@@ -71,7 +73,8 @@ class _Known:
         self._feed, self._index, self._day = feed, index, day
         self._of_day = _good(feed, index, datapoint, day, now)
         self._before = feed.last_sample(index, datapoint, day.begin, now)
-        self.count = len({sample.taken for sample in self._of_day})
+        # A reading at the very end tells what the counter shows then, and is one of the next day's.
+        self.count = len({sample.taken for sample in self._of_day if sample.taken < day.end})
 
     def unreported(self, worker: Machine, column: str) -> list[float] | None:
         """Return what was gained before the day's beginning and before its end since the reading before each."""
@@ -84,7 +87,7 @@ class _Known:
 
     def fell(self, column: str) -> bool:
         """Tell whether the readings show a fall of the counter."""
-        falls = self._feed.falls(self._index)
+        falls = self._feed.troubles.falls(self._index)
         if falls is None or falls.column not in {None, column} or not self._of_day:
             return False
         since = self._before.taken if self._before else self._of_day[0].taken
@@ -92,10 +95,9 @@ class _Known:
 
 
 def _good(feed: Feed, index: int, datapoint: str, day: Day, now: float) -> list[Sample]:
-    """Return the readings of the day, without those whose clock was wrong."""
-    # A reading at the very end belongs to the next day.
+    """Return the readings of the day, both ends included, without those whose clock was wrong."""
     samples = feed.samples(index, datapoint, (day.begin, day.end), now)
-    return [sample for sample in samples if not sample.ahead and sample.taken < day.end]
+    return [sample for sample in samples if not sample.ahead]
 
 
 def _visits(feed: Feed, index: int, day: Day) -> list[dict[str, Any]]:

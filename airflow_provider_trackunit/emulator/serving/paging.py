@@ -178,9 +178,11 @@ def gap_comes(world: "World", where: Position, size: int) -> bool:
 
 def cursor(world: "World", where: Position) -> str:
     """Return an opaque cursor for a position."""
+    text = f"at:{where.at}" + "!" * where.behind_gap
     # Without a lifetime the same position always has the same cursor, so that answers can be compared.
-    issued = 0.0 if world.settings.cursor_lifetime_s is None else world.clock.now()
-    return base64.urlsafe_b64encode(f"at:{where.at}:{where.behind_gap:d}:{issued:.3f}".encode()).decode()
+    if world.settings.cursor_lifetime_s is not None:
+        text += f"@{world.clock.now():.3f}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def position(world: "World", text: str) -> Position:
@@ -192,11 +194,10 @@ def position(world: "World", text: str) -> Position:
         plain = base64.urlsafe_b64decode(text).decode()
     except (binascii.Error, ValueError):
         plain = ""
-    found = re.fullmatch(r"at:(\d+):([01]):(\d+\.\d+)", plain)
+    found = re.fullmatch(r"at:(\d+)(!?)(?:@(\d+\.\d+))?", plain)
     if found is None:
         raise violation("after", text, "is not a cursor")
-    settings = world.settings
-    lifetime_s = settings.cursor_lifetime_s
-    if lifetime_s is not None and world.clock.now() - float(found[3]) > lifetime_s:
-        raise refused(settings.old_cursor_status, "cursor_expired", "The cursor is no longer valid")
-    return Position(int(found[1]), found[2] == "1")
+    lifetime_s = world.settings.cursor_lifetime_s
+    if lifetime_s is not None and world.clock.now() - float(found[3] or 0) > lifetime_s:
+        raise refused(world.settings.old_cursor_status, "cursor_expired", "The cursor is no longer valid")
+    return Position(int(found[1]), bool(found[2]))
