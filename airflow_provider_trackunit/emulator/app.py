@@ -7,6 +7,7 @@ itself. Faults come before all of them, because gateways do.
 import asyncio
 import gzip
 import time
+from email.utils import formatdate
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
@@ -115,6 +116,8 @@ class EmulatorApp:
             response = compressed(call, respoken(fault, await self._answer(call, entry)))
         else:
             response = self._unprocessed(call, fault)
+        # To the moment: a client takes a Retry-After that is a date for the time from this one to it.
+        response.headers["Date"] = formatdate(time.time(), usegmt=True)
         if fault is not None:
             return await send_spoiled(fault, response, asgi)
         await response(*asgi)
