@@ -50,6 +50,8 @@ def _truth(world: World, asked: dict[str, Any]) -> dict[str, Any]:
     now = world.latest_moment()
     day = local_day(str(asked["day"]), str(asked.get("time_zone", "UTC")), now)
     first = int(asked.get("first", 0))
+    if first < 0:
+        raise ValueError("first: the machines are counted from 0")
     indexes = world.fleet.indexes(first, first + int(asked.get("count", world.fleet.size)), ON_AEMP)
     return {
         "machines": [_names_of(world, index) | truth_of(world.feed, index, day, now) for index in indexes]

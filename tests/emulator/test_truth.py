@@ -141,6 +141,13 @@ def test_a_day_that_has_no_truth_is_refused(days: Api, asked: tuple[str, str]) -
         days.iris.truth(*asked)
 
 
+def test_some_machines_can_be_asked_for(days: Api) -> None:
+    whole = days.iris.truth("2026-03-29", count=12)
+    assert days.iris.truth("2026-03-29", first=5, count=3) == whole[5:8]
+    with pytest.raises(ValueError, match="first"):
+        days.iris.truth("2026-03-29", first=-1)
+
+
 def test_nothing_is_known_behind_the_date_and_time_goes_on_when_it_is_let(days: Api) -> None:
     pin = next(row["pin"] for row in days.iris.truth("2026-03-30", count=3) if row["pin"])
     window = "2026-03-30T00:00:00Z/2026-04-02T00:00:00Z"
