@@ -275,7 +275,7 @@ def test_a_collection_that_changes_on_the_way_is_reported_once(
     change: dict[str, int],
     concurrency: int,
 ) -> None:
-    pages = client.pages(ASSETS, query_params={"size": 20, "sort": "HIDDEN"}, max_concurrency=concurrency)
+    pages = client.pages(ASSETS, query_params={"size": 20, "note": "HIDDEN"}, max_concurrency=concurrency)
     next(pages)
     iris_emulator.fleet(**change)
     list(pages)
