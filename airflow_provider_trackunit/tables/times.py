@@ -1,0 +1,54 @@
+"""Times as IRIS writes them, and the days of a time zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_trackunit.tables.schemas import TIME
+
+
+def moment(text: Any) -> dt.datetime | None:
+    """Return an ISO 8601 time, None for what is none. One without a zone is in UTC, as all of AEMP is.
+
+    Digits beyond microseconds are cut off.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        read = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=dt.UTC)
+
+
+def checked_zone(name: str) -> str:
+    """Return the name of a time zone that exists.
+
+    :raises ValueError: for any other name
+    """
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not known, not a name, a folder of names
+        raise ValueError(f"time_zone: {name!r} is no time zone of the IANA database") from None
+    return name
+
+
+def dates(times: Any, zone: str) -> Any:
+    """Return the date that the clocks of a zone show at each time, in days since 1970."""
+    shown = pc.local_timestamp(times.cast(pa.timestamp("us", tz=zone)))
+    return pc.floor_temporal(shown, unit="day").cast(pa.date32()).cast(pa.int32())
+
+
+def days(times: Any, zone: str) -> Any:
+    """Return the day that each time belongs to, in days since 1970.
+
+    A day runs from just after its midnight to the next one, that one included: what a counter shows at midnight sharp
+    is what the day that ends has come to, and says nothing of the day that begins.
+    """
+    a_little_before = pc.subtract(times, pa.scalar(1, pa.duration("us")))
+    return dates(a_little_before.cast(TIME), zone)
