@@ -13,7 +13,7 @@ except ImportError as error:
         "airflow_provider_trackunit.tables needs pyarrow: pip install 'airflow-provider-trackunit[parquet]'"
     ) from error
 
-from airflow_provider_trackunit.tables.collecting import readings
+from airflow_provider_trackunit.tables.aemp.collecting import readings
 from airflow_provider_trackunit.tables.days import machine_days
 from airflow_provider_trackunit.tables.visits import site_visits
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from airflow_provider_trackunit.tables import times
 from airflow_provider_trackunit.tables.counters import FACTORS, GAINS
-from airflow_provider_trackunit.tables.flags import flag_lists, has_flag
-from airflow_provider_trackunit.tables.precedence import equals_former, former
+from airflow_provider_trackunit.tables.rows.flags import flag_lists, has_flag
+from airflow_provider_trackunit.tables.rows.precedence import equals_former, former
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
 
 _POSITIONS: Final = {"latitude": "Latitude", "longitude": "Longitude"}

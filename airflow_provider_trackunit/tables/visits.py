@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_trackunit.tables import sources
-from airflow_provider_trackunit.tables.precedence import one_per_key
-from airflow_provider_trackunit.tables.records import identifier
+from airflow_provider_trackunit.tables.aemp.records import identifier
+from airflow_provider_trackunit.tables.rows.precedence import one_per_key
 from airflow_provider_trackunit.tables.schemas import SITE_VISITS, key_of
 from airflow_provider_trackunit.tables.times import moment
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from airflow_provider_trackunit.tables.blocks import layout
+from airflow_provider_trackunit.tables.aemp.blocks import layout
 from airflow_provider_trackunit.tables.times import moment
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _HEADER: Final = "equipmentheader"
 _METADATA: Final = "metadata"
@@ -63,11 +63,14 @@ def identifier(value: Any) -> str | None:
     return _storable(text).strip() or None if isinstance(text, str) else None
 
 
-def snapshot_readings(asset: str, record: Mapping[str, Any]) -> Iterator[Reading]:
-    """Yield what the blocks of a snapshot's record say, each at its own time."""
-    for name, block in record.items():
-        if isinstance(block, dict) and not name.startswith("_") and name.lower() not in {_HEADER, _METADATA}:
-            yield from block_readings(asset, name, block)
+def snapshot_readings(asset: str, record: Mapping[str, Any]) -> list[Reading]:
+    """Return what the blocks of a snapshot's record say, each at its own time."""
+    return [
+        reading
+        for name, block in record.items()
+        if isinstance(block, dict) and not name.startswith("_") and name.lower() not in {_HEADER, _METADATA}
+        for reading in block_readings(asset, name, block)
+    ]
 
 
 def block_readings(asset: str, datapoint: str, block: Mapping[str, Any]) -> list[Reading]:
