@@ -65,8 +65,8 @@ class PostgreSQL:
         """
         asked = f"to_regclass({literal(table)})" if table else f"to_regnamespace({literal(schema or '')})"
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT {asked} IS NOT NULL")
-            return bool(cursor.fetchone()[0])
+            cursor.execute(f"SELECT 1 WHERE {asked} IS NOT NULL")
+            return cursor.fetchone() is not None
 
     @contextmanager
     def staged(self, rows: Any, columns: str) -> Iterator[str]:
