@@ -16,6 +16,7 @@ GAINS: Final = {
 # A gallon without a word more is that of the United States, where AEMP, the association behind the standard, has its
 # seat. Names in the singular and the plural, British and American: makers differ.
 _HOURS: Final = {
+    "h": 1.0,  # as the catalogue names what ISO 15143-3 calls Hour
     "HOUR": 1.0,
     "HOURS": 1.0,
     "MINUTE": 1 / 60,

@@ -12,18 +12,26 @@ import pyarrow.compute as pc
 from airflow_provider_trackunit.tables.schemas import TIME
 
 
-def moment(text: Any) -> dt.datetime | None:
-    """Return an ISO 8601 time, None for what is none. One without a zone is in UTC, as all of AEMP is.
+def moment(told: Any) -> dt.datetime | None:
+    """Return a time as a record has it, ISO 8601 or already read; None for what is none.
 
-    Digits beyond microseconds are cut off.
+    One without a zone is in UTC, as all of AEMP is. Digits beyond microseconds are cut off.
     """
-    if not isinstance(text, str):
+    if isinstance(told, str):
+        try:
+            told = dt.datetime.fromisoformat(told)
+        except ValueError:
+            return None
+    if not isinstance(told, dt.datetime):
         return None
+    return _in_utc(told if told.tzinfo else told.replace(tzinfo=dt.UTC))
+
+
+def _in_utc(time: dt.datetime) -> dt.datetime | None:
     try:
-        read = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return time.astimezone(dt.UTC)
+    except OverflowError:  # before the year 1, or after 9999
         return None
-    return read if read.tzinfo else read.replace(tzinfo=dt.UTC)
 
 
 def checked_zone(name: str) -> str:

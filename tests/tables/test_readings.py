@@ -20,7 +20,8 @@ HOURS = "CumulativeOperatingHours"
 
 
 def rows(*manifests: dict[str, Any]) -> list[dict[str, Any]]:
-    return readings(list(manifests)).to_pylist()
+    found: list[dict[str, Any]] = readings(list(manifests)).to_pylist()
+    return found
 
 
 def told(*manifests: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -184,7 +185,10 @@ def test_a_series_may_name_machine_and_datapoint_in_its_path(tmp_path: Path) -> 
 
 
 def test_faults_are_events_and_no_readings(tmp_path: Path) -> None:
-    assert rows(result(tmp_path, SERIES, [of("ACM1", "Faults", {"datetime": MORNING, "CodeIdentifier": "1"})])) == []
+    assert (
+        rows(result(tmp_path, SERIES, [of("ACM1", "Faults", {"datetime": MORNING, "CodeIdentifier": "1"})]))
+        == []
+    )
 
 
 def test_of_two_results_the_one_that_finished_last_stands_in_whatever_order_they_are_given(
@@ -287,9 +291,7 @@ def test_one_manifest_many_and_a_sequence_that_is_read_once_are_all_taken(tmp_pa
 
 def test_readings_of_many_batches_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_trackunit.tables.sources.BATCH", 2)
-    records = [
-        of("ACM1", HOURS, hours(number, f"2026-01-15T00:{number:02d}:00Z")) for number in range(20)
-    ]
+    records = [of("ACM1", HOURS, hours(number, f"2026-01-15T00:{number:02d}:00Z")) for number in range(20)]
     many = readings(result(tmp_path, SERIES, [*records, *records[:5]]))
     assert many["value"].to_pylist() == [float(number) for number in range(20)]
 

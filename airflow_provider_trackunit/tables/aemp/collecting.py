@@ -39,7 +39,8 @@ _TOLERANCE: Final = dt.timedelta(minutes=5)
 
 # /public/api/aemp/v2/15143/-3/Fleet/Equipment/ID/{pin}/{Datapoint}/{startUTC}/{endUTC}/{page}
 _AEMP: Final = re.compile(
-    r"/15143/-3/Fleet(?:/Equipment/ID/(?P<asset>[^/]+)(?:/(?P<datapoint>[^/]+)/.*)?|/\d+)?/?"
+    r"/15143/-3/Fleet"
+    r"(?:/(?:\d+|\{\w+\})|/Equipment/ID/(?P<asset>[^/]+)(?:/(?P<datapoint>[^/]+)/[^/]+/[^/]+(?:/[^/]+)?)?)?/?$"
 )
 
 _TOLD: Final = ["value", "text", "unit"]

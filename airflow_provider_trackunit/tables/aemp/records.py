@@ -83,7 +83,7 @@ def block_readings(asset: str, datapoint: str, block: Mapping[str, Any]) -> list
     if len(told) == 2 and not _is_position([value for _, value, _ in told]):
         return []
     return [
-        Reading(asset, one.metric, observed_at, value, text, one.unit or _unit(block, one.unit_member))
+        Reading(asset, one.metric, observed_at, value, text, one.unit or _unit(block, one.units))
         for one, value, text in told
         if value is not None or text is not None
     ]
