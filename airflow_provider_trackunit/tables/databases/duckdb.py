@@ -48,7 +48,6 @@ class DuckDB:
     def staged(self, rows: Any, columns: str) -> Iterator[str]:
         """Have rows where a statement can read them."""
         self._connection.register(_STAGED, rows)
-        try:
-            yield _STAGED
-        finally:
-            self._connection.unregister(_STAGED)
+        yield _STAGED
+        # After a statement that failed nothing more is taken before the rollback, which undoes the registration too.
+        self._connection.unregister(_STAGED)
