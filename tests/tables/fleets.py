@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS, READINGS
+from airflow_provider_trackunit.tables.sql import machine_days_query
 
 from .reference import COLUMNS, Reading, begin
 
@@ -90,3 +92,11 @@ def readings_table(rows: list[Reading]) -> Any:
 def days_table(rows: list[dict[str, Any]]) -> Any:
     """Return machine days as a table, to compare with."""
     return pa.Table.from_pylist(rows, schema=MACHINE_DAYS)
+
+
+def in_duckdb(readings: Any, zone: str, since: dt.date | None = None) -> Any:
+    """Return the machine days that DuckDB makes."""
+    with duckdb.connect() as database:
+        database.register("given", readings)
+        query = machine_days_query("given", time_zone=zone, since=since)
+        return database.sql(f"{query} ORDER BY asset, day").to_arrow_table().cast(MACHINE_DAYS)

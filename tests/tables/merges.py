@@ -36,7 +36,7 @@ def done(connection: Any, statement: str) -> None:
 def fetched(connection: Any, query: str) -> list[tuple[Any, ...]]:
     cursor = connection.cursor()
     cursor.execute(query)
-    rows = [tuple(row) for row in cursor.fetchall()]
+    rows = [tuple(row.values() if isinstance(row, dict) else row) for row in cursor.fetchall()]
     cursor.close()
     return rows
 
@@ -135,7 +135,7 @@ def test_an_empty_table_makes_its_table_and_no_row(connection: Any, schema: Any)
 def test_more_rows_than_a_batch_arrive_whole(connection: Any) -> None:
     many = pa.table({"id": pa.array(range(120_001)), "value": [0.5] * 120_001})
     assert merge(connection, "many", many, key=["id"]) == 120_001
-    assert fetched(connection, "SELECT count(*), sum(id), sum(value) FROM many") == [
+    assert fetched(connection, "SELECT count(*), sum(id) AS ids, sum(value) AS halves FROM many") == [
         (120_001, 120_001 * 60_000, 60_000.5)
     ]
 

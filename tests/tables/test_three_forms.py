@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import duckdb
 import pyarrow.compute as pc
@@ -13,20 +12,12 @@ from hypothesis import strategies as st
 from airflow_provider_trackunit.tables import machine_days
 from airflow_provider_trackunit.tables.merging import merge, merge_machine_days
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
-from airflow_provider_trackunit.tables.sql import machine_days_query
 
 from . import reference
-from .fleets import ZONES, days_table, readings, readings_table
+from .fleets import ZONES, days_table, in_duckdb, readings, readings_table
 
 #: An example is a fleet, which takes as long as five examples of a simpler property.
 EXAMPLES = settings().max_examples // 5
-
-
-def in_duckdb(table: Any, zone: str, since: dt.date | None = None) -> Any:
-    with duckdb.connect() as database:
-        database.register("given", table)
-        query = machine_days_query("given", time_zone=zone, since=since)
-        return database.sql(f"{query} ORDER BY asset, day").to_arrow_table().cast(MACHINE_DAYS)
 
 
 @settings(max_examples=EXAMPLES)
