@@ -82,6 +82,9 @@ def _table(visits: list[tuple[Any, ...]], names: dict[str, str | None]) -> Any:
         pc.index_in(rows["site"], value_set=pa.array(names.keys(), pa.string()))
     )
     stay = pc.subtract(rows["left_at"].cast(pa.int64()), rows["entered_at"].cast(pa.int64()))
+    seconds = pc.divide(stay.cast(pa.float64()), _US_PER_S)
+    # Who left before coming was not there for any time that can be told.
+    seconds = pc.if_else(pc.greater_equal(seconds, 0.0), seconds, pa.scalar(None, pa.float64()))
     columns = {name: rows[name] for name in ("asset", "site", "entered_at", "left_at")}
-    columns |= {"site_name": named, "seconds": pc.divide(stay.cast(pa.float64()), _US_PER_S)}
+    columns |= {"site_name": named, "seconds": seconds}
     return pa.table([columns[name] for name in SITE_VISITS.names], schema=SITE_VISITS)
