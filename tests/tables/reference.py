@@ -84,3 +84,23 @@ def gain(
     elif before[-1][0] < begin(day - ONE_DAY, zone):
         flags |= {"spans_days"}
     return values[-1] - values[0], flags
+
+
+def standing(results: list[tuple[dt.datetime, list[Reading]]]) -> list[Reading]:
+    """Return which readings stand, ordered by their key, of results with when they finished and what they said."""
+    stands: dict[tuple[Any, ...], Reading] = {}
+    for finished_at, said in sorted(results, key=lambda one: one[0]):
+        for key in {_key(one) for one in said}:
+            same = [one for one in said if _key(one) == key]
+            kept = max(same, key=lambda one: one["value"]) if key[1] == "Distance" else same[-1]
+            flags = {
+                "conflict" for one in same if (one["value"], one["unit"]) != (kept["value"], kept["unit"])
+            }
+            if key[2] > finished_at + dt.timedelta(minutes=5):
+                flags |= {"future"}
+            stands[key] = kept | {"flags": sorted(flags)}
+    return [stands[key] for key in sorted(stands)]
+
+
+def _key(reading: Reading) -> tuple[str, str, dt.datetime]:
+    return reading["asset"], reading["metric"], reading["observed_at"]
