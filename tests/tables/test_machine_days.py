@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.tables import machine_days, readings
+from airflow_provider_trackunit.tables.counters import FACTORS
+from tests.docs.texts import TEXTS
 
 from .fleets import readings_table
 from .merges import reading
@@ -264,3 +266,10 @@ def test_readings_in_chunks_are_those_in_one() -> None:
     chunked = type(table).from_batches(table.to_batches(max_chunksize=3))
     assert machine_days(chunked) == machine_days(table)
     assert dt.date(2026, 1, 1) in machine_days(chunked)["day"].to_pylist()
+
+
+def test_the_page_of_the_rules_names_every_unit_that_is_converted() -> None:
+    page = TEXTS["docs/tables/rules.md"]
+    units = {unit for _, unit in FACTORS}
+    singular = {unit for unit in units if f"{unit}S" in units or not unit.endswith("S")}
+    assert {unit for unit in singular if f"`{unit}`" not in page} == set()
