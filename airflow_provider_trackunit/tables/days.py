@@ -16,10 +16,13 @@ from airflow_provider_trackunit.tables import times
 from airflow_provider_trackunit.tables.counters import FACTORS, GAINS
 from airflow_provider_trackunit.tables.rows.flags import flag_lists, has_flag
 from airflow_provider_trackunit.tables.rows.precedence import equals_former, former
-from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
+from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS, READINGS
 
 _POSITIONS: Final = {"latitude": "Latitude", "longitude": "Longitude"}
 _DAY: Final = ["asset", "day"]
+_GIVEN: Final = pa.schema(
+    [READINGS.field(name) for name in ("asset", "metric", "observed_at", "value", "unit", "flags")]
+)
 # A null is a value here: a counter's first reading has none before it.
 _EACH: Final = pc.ScalarAggregateOptions(skip_nulls=False, min_count=0)
 
@@ -36,7 +39,7 @@ def machine_days(readings: pa.Table, *, time_zone: str = "UTC") -> pa.Table:
     :param time_zone: whose days; a name of the IANA database, such as ``Europe/Copenhagen``
     :raises ValueError: when there is no such time zone
     """
-    rows = _prepared(readings, times.checked_zone(time_zone))
+    rows = _prepared(readings.select(_GIVEN.names).cast(_GIVEN), times.checked_zone(time_zone))
     measured = _measured(rows)
     result = (
         _days(rows)

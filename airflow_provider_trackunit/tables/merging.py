@@ -40,12 +40,13 @@ def merge(connection: Any, table_name: str, rows: pa.Table, *, key: Sequence[str
     one transaction. The table is made when it is missing, with the key as its primary key; columns that it has
     besides keep what they have.
 
-    :param connection: of ``duckdb``, of psycopg 2 or 3, or what Airflow's ``PostgresHook.get_conn`` returns. What was
+    :param connection: of ``duckdb`` (1.4 or newer), of psycopg 2 or 3, or what Airflow's ``PostgresHook.get_conn`` returns. What was
         begun on it is ended too; it is not closed
     :param table_name: the table, or ``schema.table``; a schema that is missing is made
     :param rows: what :func:`readings`, :func:`machine_days` or :func:`site_visits` returned, or any table of these
         types: text, boolean, int64, double, date, timestamp (UTC, microseconds), list of text
     :param key: the columns that a row is known by; None for those that the table's schema names
+    :raises TypeError: when the connection is of another database, or of a DuckDB that is too old
     :raises ValueError: when there is no key, two rows have the same, one lacks it, or a column is of another type
     :raises MergeError: when the database refuses or goes away; nothing was changed then, unless the text says that
         this is not known

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from airflow_provider_trackunit.tables import machine_days, readings
 from airflow_provider_trackunit.tables.counters import FACTORS
-from tests.docs.texts import TEXTS
+from dev.environments import ROOT
 
 from .fleets import readings_table
 from .merges import reading
@@ -268,8 +270,22 @@ def test_readings_in_chunks_are_those_in_one() -> None:
     assert dt.date(2026, 1, 1) in machine_days(chunked)["day"].to_pylist()
 
 
+def test_readings_that_come_back_from_a_database_are_taken_as_they_are() -> None:
+    table = readings_table(counted(*((f"2026-01-{day:02d}T12:00", float(day)) for day in range(1, 20))))
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'Asia/Kolkata'")
+        database.register("readings", table)
+        back = database.sql("SELECT flags, * EXCLUDE flags, 1 AS own FROM readings").to_arrow_table()
+    assert machine_days(back) == machine_days(table)
+    text = pa.large_string()
+    wide = table.set_column(0, "asset", table["asset"].cast(text)).set_column(
+        5, "unit", table["unit"].cast(text)
+    )
+    assert machine_days(wide) == machine_days(table)
+
+
 def test_the_page_of_the_rules_names_every_unit_that_is_converted() -> None:
-    page = TEXTS["docs/tables/rules.md"]
+    page = (ROOT / "docs" / "tables" / "rules.md").read_text()
     units = {unit for _, unit in FACTORS}
     singular = {unit for unit in units if f"{unit}S" in units or not unit.endswith("S")}
     assert {unit for unit in singular if f"`{unit}`" not in page} == set()

@@ -14,10 +14,14 @@ import pytest
 from airflow_provider_trackunit.tables.databases import database_of
 from airflow_provider_trackunit.tables.merging import MergeError, merge
 
+from .fleets import needs_newer_duckdb
 from .merges import *  # noqa: F403 - the tests that both databases pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+pytestmark = needs_newer_duckdb
 
 
 @pytest.fixture
@@ -31,6 +35,12 @@ def test_a_connection_of_another_database_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"sqlite3\.Connection is no connection of"):
         database_of(sqlite3.connect(":memory:"))
+
+
+def test_a_duckdb_that_is_too_old_is_refused(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duckdb, "__version__", "1.3.2")
+    with pytest.raises(TypeError, match=r"DuckDB 1\.3\.2 is too old"):
+        merge(connection, "days", pa.table({"id": ["a"]}), key=["id"])
 
 
 def test_a_connection_that_is_closed_is_told() -> None:

@@ -47,7 +47,7 @@ class Database(Protocol):
 def database_of(connection: Any) -> Database:
     """Return what a connection is of.
 
-    :raises TypeError: when it is of none that is known
+    :raises TypeError: when it is of none that is known, or of a DuckDB before 1.4
     """
     if "duckdb" in type(connection).__module__:
         return DuckDB(connection)

@@ -9,17 +9,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STAGED: Final = "iris_staged_rows"
+# Older ones put the defaults into a user's own columns when ON CONFLICT updates a row that has a list.
+_OLDEST: Final = (1, 4)
 
 
 class DuckDB:
     """A connection of DuckDB.
 
     :param connection: as ``duckdb.connect`` gives it
+    :raises TypeError: when it is of a DuckDB that is too old
     """
 
     def __init__(self, connection: Any) -> None:
         import duckdb
 
+        if tuple(map(int, duckdb.__version__.split(".")[:2])) < _OLDEST:
+            raise TypeError(
+                f"DuckDB {duckdb.__version__} is too old to be merged into; 1.4 or newer is needed"
+            )
         self._connection = connection
         self.errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
