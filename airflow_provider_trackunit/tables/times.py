@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_trackunit.tables.schemas import TIME
 
+# What servers write for a time that they do not have lies outside: 0001-01-01, 1970-01-01 and 9999-12-31.
+_EARLIEST: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
+_LATEST: Final = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+
 
 def moment(told: Any) -> dt.datetime | None:
     """Return a time as a record has it, ISO 8601 or already read; None for what is none.
 
-    One without a zone is in UTC, as all of AEMP is. Digits beyond microseconds are cut off.
+    One without a zone is in UTC, as all of AEMP is. Digits beyond microseconds are cut off. A time before 1970-01-02
+    or after 9998 is none: servers write such for what they do not know.
     """
     if isinstance(told, str):
         try:
@@ -24,14 +29,8 @@ def moment(told: Any) -> dt.datetime | None:
             return None
     if not isinstance(told, dt.datetime):
         return None
-    return _in_utc(told if told.tzinfo else told.replace(tzinfo=dt.UTC))
-
-
-def _in_utc(time: dt.datetime) -> dt.datetime | None:
-    try:
-        return time.astimezone(dt.UTC)
-    except OverflowError:  # before the year 1, or after 9999
-        return None
+    time = told if told.tzinfo else told.replace(tzinfo=dt.UTC)
+    return time if _EARLIEST <= time < _LATEST else None
 
 
 def checked_zone(name: str) -> str:

@@ -35,9 +35,8 @@ class Layout(NamedTuple):
     measures: tuple[Measure, ...]
 
 
-@lru_cache(
-    maxsize=4096
-)  # a few hundred are documented; a server that makes names up shall not fill the memory
+# A few hundred are documented; a server that makes names up shall not fill the memory.
+@lru_cache(maxsize=4096)
 def layout(datapoint: str, names: tuple[str, ...]) -> Layout | None:
     """Return what the members of a block mean, None where it is no reading.
 
