@@ -170,7 +170,12 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         f"{_AEMP}/Fleet[/{{page}}]", Paging("links", "equipment"), limits=_FLEET_LIMITS, source=_AEMP_HUB
     ),
-    Endpoint(f"{_AEMP}/Fleet/Equipment/ID/{{pin}}", _WHOLE, limits=_ELEMENT_LIMITS, source=_AEMP_HUB),
+    Endpoint(
+        f"{_AEMP}/Fleet/Equipment/ID/{{pin}}",
+        Paging("whole", "equipment"),
+        limits=_ELEMENT_LIMITS,
+        source=_AEMP_HUB,
+    ),
     Endpoint(
         f"{_AEMP}/Fleet/Equipment/ID/{{pin}}/{{datapoint}}/{{startTime}}/{{endTime}}[/{{page}}]",
         Paging("links", ""),  # named after the datapoint, so it is the only list of the page
@@ -224,8 +229,14 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         _WHOLE, "Alerts API", "/api/alerts/v1/configurations/{alertConfigurationId}", limits=_ALERT_LIMITS
     ),
     *(
-        Endpoint(f"/public/api/can-faults/{name}", _WHOLE, methods=_READ_BY_POST, source="CAN faults API")
-        for name in ("faults", "faults-summary", "get-unit-active-faults")
+        Endpoint(
+            f"/public/api/can-faults/{name}",
+            Paging("whole", key),
+            methods=_READ_BY_POST,
+            source="CAN faults API",
+        )
+        # The key is the likely one; under any other, the answer is the one record.
+        for name, key in (("faults", "canFaults"), ("faults-summary", None), ("get-unit-active-faults", None))
     ),
     # Sites, groups, accounts, customers
     *_rows(_PAGES, "Site API", "/api/site/v1/sites", "/api/site/v1/sites/history"),
@@ -321,6 +332,11 @@ def find(call: Call) -> Endpoint:
         _UNKNOWN,
     )
     return _of_graphql(found, call) if found.paging.style == "relay" else found
+
+
+def fits(known: str, path: str) -> bool:
+    """Return whether a path is one of a row's, with its placeholders filled or not."""
+    return _pattern(known).fullmatch(path) is not None
 
 
 def _of_graphql(row: Endpoint, call: Call) -> Endpoint:

@@ -1,0 +1,226 @@
+"""Records taken apart into columns, so that nothing of a record is lost: what no column takes stays in the rest.
+
+All records of a page are taken apart together, a member at a time, because a column can be read much faster than its
+values one by one. A value that does not fit is null in its column and stays in the rest too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from airflow_provider_trackunit.iris.export.typed.declaring import REST, steps_of
+from airflow_provider_trackunit.iris.export.typed.values import (
+    READERS,
+    read_each,
+    read_lists,
+    read_objects,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_provider_trackunit.iris.catalogue.columns.column import Column
+    from airflow_provider_trackunit.iris.export.typed.paths import Step
+
+# A record and the item that it was asked for lie side by side in a holder, and are taken like any members.
+_RECORD: Final = ""
+_REQUEST: Final = "_request"
+
+
+class Misfit(NamedTuple):
+    """A value that did not fit: the column by its place, the record by its place in the page, and the JSON type."""
+
+    column: int
+    record: int
+    kind: str
+
+
+class Taken(NamedTuple):
+    """The records of a page as columns.
+
+    :param values: of each column, one a record; None for a column without any
+    """
+
+    records: int
+    values: tuple[list[Any] | None, ...]
+    misfits: tuple[Misfit, ...]
+
+    def column(self, number: int) -> Iterable[Any]:
+        """Return the values of a column."""
+        values = self.values[number]
+        return repeat(None, self.records) if values is None else values
+
+    def misfits_by_column(self) -> Counter[int]:
+        """Return how many values of each column did not fit."""
+        return Counter(misfit.column for misfit in self.misfits)
+
+
+_Members = dict["Step", Any]
+# Where something goes back to, and what.
+_Left = tuple[_Members, Any]
+
+
+class _Found(NamedTuple):
+    """A member of one name, wherever it was found: in which record, in which holder, and undecoded."""
+
+    rows: Sequence[int]
+    holders: Sequence[_Members]
+    raws: Sequence[msgspec.Raw]
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place in a record that a column takes, or that has such places in it.
+
+    :param spellings: what its member may be called
+    :param columns: all that are filled from here
+    """
+
+    spellings: tuple[Step, ...]
+    columns: list[int] = field(default_factory=list)
+    below: dict[Step, _Place] = field(default_factory=dict)
+
+
+class Taker:
+    """Takes records apart.
+
+    :param columns: as :func:`~airflow_provider_trackunit.iris.export.typed.declaring.columns_for` gives them
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._holder = _Place((), below={_RECORD: _Place((_RECORD,)), _REQUEST: _Place((_REQUEST,))})
+        for number, column in enumerate(columns):
+            if column is not REST:
+                self._plant(column, number)
+
+    def take(self, records: Sequence[msgspec.Raw], item: msgspec.Raw | None = None) -> Taken:
+        """Return records as columns; the records are left as they are.
+
+        :param item: what they were asked for, as an object of texts
+        """
+        page = _Page(self._columns, len(records))
+        beside = {} if item is None else {_REQUEST: item}
+        holders: list[_Members] = [{_RECORD: record, **beside} for record in records]
+        for place in self._holder.below.values():
+            page.take(place, range(len(records)), holders)
+        page.keep_rest(holders)
+        return Taken(len(records), tuple(page.values), tuple(page.misfits))
+
+    def _plant(self, column: Column, number: int) -> None:
+        steps = steps_of(column)
+        place = self._holder
+        for step in steps if steps[:1] == (_REQUEST,) else (_RECORD, *steps):
+            place = place.below.setdefault(step, _Place(_spellings(step, any_case=column.any_case)))
+            place.columns.append(number)
+
+
+def _spellings(step: Step, *, any_case: bool) -> tuple[Step, ...]:
+    if isinstance(step, int) or not any_case:
+        return (step,)
+    return (step, step[:1].swapcase() + step[1:])
+
+
+class _Page:
+    """One page on its way into columns."""
+
+    def __init__(self, columns: Sequence[Column], records: int) -> None:
+        self._columns = columns
+        self._records = records
+        self.values: list[list[Any] | None] = [None] * len(columns)
+        self.misfits: list[Misfit] = []
+
+    def take(self, place: _Place, rows: Sequence[int], holders: Sequence[_Members]) -> None:
+        """Take a member out of the holders that have it; what is not used of it goes back.
+
+        :param rows: which record each holder is, or is a part of
+        """
+        for name in place.spellings:
+            raws: Sequence[Any] = [holder.pop(name, None) for holder in holders]
+            if all(raws):
+                found = _Found(rows, holders, raws)
+            else:
+                having = [one for one in zip(rows, holders, raws, strict=True) if one[2] is not None]
+                if not having:
+                    continue
+                found = _Found(*zip(*having, strict=True))
+            for holder, left in self._enter(place, found) if place.below else self._fill(place, found):
+                holder[name] = left
+
+    def _fill(self, place: _Place, found: _Found) -> list[_Left]:
+        """Put values into their column and return what it did not take."""
+        number = place.columns[0]
+        values, misfits = read_each(READERS[self._columns[number].type], found.raws)
+        left = self._misfits(place, found, misfits)
+        filled = self.values[number]
+        if filled is None and len(values) == self._records:
+            self.values[number] = values
+            return left
+        filled = filled or [None] * self._records
+        for row, holder, raw, value in zip(*found, values, strict=True):
+            if filled[row] is None:
+                filled[row] = value
+            elif value is not None:  # a second spelling of the same member finds its place taken
+                left.append((holder, raw))
+        self.values[number] = filled
+        return left
+
+    def _enter(self, place: _Place, found: _Found) -> list[_Left]:
+        """Go into objects or lists and return what is left of them."""
+        in_list = isinstance(next(iter(place.below)), int)
+        inner, misfits = read_each(read_lists if in_list else read_objects, found.raws)
+        left = self._misfits(place, found, misfits)
+        left += [
+            (holder, raw)
+            for holder, raw, one in zip(found.holders, found.raws, inner, strict=True)
+            if one is not None and not one
+        ]
+        inside = [(row, one) for row, one in zip(found.rows, inner, strict=True) if one]
+        if inside:
+            self._take_below(place, *zip(*inside, strict=True))
+        # A list stays whole: an element without those before it has lost its place.
+        return left + [
+            (holder, raw if in_list else one)
+            for holder, raw, one in zip(found.holders, found.raws, inner, strict=True)
+            if one
+        ]
+
+    def _take_below(self, place: _Place, rows: Sequence[int], holders: Sequence[_Members]) -> None:
+        present = set().union(*holders)
+        for below in place.below.values():
+            if not present.isdisjoint(below.spellings):
+                self.take(below, rows, holders)
+
+    def _misfits(self, place: _Place, found: _Found, places: Sequence[int]) -> list[_Left]:
+        """Note values that do not fit, for every column that they would have filled, and return them."""
+        self.misfits += [
+            Misfit(number, found.rows[at], kind_of(found.raws[at]))
+            for at in places
+            for number in place.columns
+        ]
+        return [(found.holders[at], found.raws[at]) for at in places]
+
+    def keep_rest(self, holders: Sequence[_Members]) -> None:
+        """Put what is left of each record, and of the item, into the column for it."""
+        rest = [msgspec.json.encode(_joined(holder)).decode() if holder else None for holder in holders]
+        self.values[self._columns.index(REST)] = rest
+
+
+def _joined(holder: _Members) -> Any:
+    """Return a rest with that of the item as a member of it, as JSON Lines have it."""
+    rest = holder.get(_RECORD, {})
+    if _REQUEST not in holder:
+        return rest
+    beside = rest if isinstance(rest, dict) else {"value": rest}
+    return {_REQUEST: holder[_REQUEST], **beside}
+
+
+def kind_of(raw: msgspec.Raw) -> str:
+    """Return the JSON type of a value, for messages that must not repeat it."""
+    kinds = {b'"': "string", b"{": "object", b"[": "list", b"t": "boolean", b"f": "boolean", b"n": "null"}
+    return kinds.get(bytes(raw)[:1], "number")
