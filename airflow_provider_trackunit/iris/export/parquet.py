@@ -205,9 +205,9 @@ def _metadata(column: Column) -> dict[str, str]:
 
 def _load_arrow() -> Any:
     try:
-        import pyarrow as arrow
+        import pyarrow as pa
     except ImportError:
         raise IrisConfigurationError(
             "file_format='parquet' needs pyarrow: pip install 'airflow-provider-trackunit[parquet]'"
         ) from None
-    return arrow
+    return pa

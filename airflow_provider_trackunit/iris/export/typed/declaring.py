@@ -14,6 +14,10 @@ from airflow_provider_trackunit.iris.export.typed.paths import Step, read_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Where a record, and the item that it was asked for, are: side by side, so that neither hides a member of the other.
+RECORD: Final = ""
+REQUEST: Final = "_request"
+
 #: What no other column takes.
 REST: Final = Column(
     "_extra", "", "json", "what no other column takes, as an object; null where nothing is left"
@@ -55,8 +59,9 @@ def columns_for(
 
 
 def steps_of(column: Column) -> tuple[Step, ...]:
-    """Return the way from a record to the value of a column that is not the rest."""
-    return read_path(column.path)
+    """Return the way to the value of a column that is not the rest: into the record, or into the item."""
+    steps = read_path(column.path)
+    return steps if steps[:1] == (REQUEST,) else (RECORD, *steps)
 
 
 def _of_catalogue(endpoint: str, query_params: Mapping[str, Any] | None) -> Sequence[Column]:
@@ -104,8 +109,8 @@ def _are_two_texts(given: Any) -> bool:
 
 
 def _of_item(name: str) -> Column:
-    path = '_request."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return Column(f"_request_{name}", path, "string", f"{name} of the item that was asked for")
+    path = f'{REQUEST}."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return Column(f"{REQUEST}_{name}", path, "string", f"{name} of the item that was asked for")
 
 
 def _refuse_equal_names(columns: Sequence[Column]) -> None:
@@ -127,7 +132,7 @@ def _refuse_shared_places(columns: Sequence[Column]) -> None:
         if column is REST:
             continue
         steps = steps_of(column)
-        for length in range(len(steps) + 1):
+        for length in range(1, len(steps) + 1):
             kind = type(steps[length]) if length < len(steps) else None
             other, other_kind = places.setdefault(steps[:length], (column.name, kind))
             if other != column.name and (kind is None or kind is not other_kind):

@@ -1,7 +1,8 @@
 """Records taken apart into columns, so that nothing of a record is lost: what no column takes stays in the rest.
 
 All records of a page are taken apart together, a member at a time, because a column can be read much faster than its
-values one by one. A value that does not fit is null in its column and stays in the rest too.
+values one by one. A value that does not fit is null in its column and stays in the rest. A member that is null is as
+good as none.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from airflow_provider_trackunit.iris.export.typed.declaring import REST, steps_of
+from airflow_provider_trackunit.iris.export.typed.declaring import RECORD, REQUEST, REST, steps_of
 from airflow_provider_trackunit.iris.export.typed.values import (
     READERS,
     read_each,
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
     from airflow_provider_trackunit.iris.export.typed.paths import Step
-
-# A record and the item that it was asked for lie side by side in a holder, and are taken like any members.
-_RECORD: Final = ""
-_REQUEST: Final = "_request"
 
 
 class Misfit(NamedTuple):
@@ -94,7 +91,7 @@ class Taker:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
-        self._holder = _Place((), below={_RECORD: _Place((_RECORD,)), _REQUEST: _Place((_REQUEST,))})
+        self._holder = _Place(())
         for number, column in enumerate(columns):
             if column is not REST:
                 self._plant(column, number)
@@ -105,25 +102,24 @@ class Taker:
         :param item: what they were asked for, as an object of texts
         """
         page = _Page(self._columns, len(records))
-        beside = {} if item is None else {_REQUEST: item}
-        holders: list[_Members] = [{_RECORD: record, **beside} for record in records]
+        beside: _Members = {} if item is None else {REQUEST: item}
+        holders: list[_Members] = [{RECORD: record, **beside} for record in records]
         for place in self._holder.below.values():
             page.take(place, range(len(records)), holders)
         page.keep_rest(holders)
         return Taken(len(records), tuple(page.values), tuple(page.misfits))
 
     def _plant(self, column: Column, number: int) -> None:
-        steps = steps_of(column)
         place = self._holder
-        for step in steps if steps[:1] == (_REQUEST,) else (_RECORD, *steps):
+        for step in steps_of(column):
             place = place.below.setdefault(step, _Place(_spellings(step, any_case=column.any_case)))
             place.columns.append(number)
 
 
 def _spellings(step: Step, *, any_case: bool) -> tuple[Step, ...]:
-    if isinstance(step, int) or not any_case:
+    if isinstance(step, int) or not any_case or not step[:1].isalpha():
         return (step,)
-    return (step, step[:1].swapcase() + step[1:])
+    return (step, step[0].swapcase() + step[1:])
 
 
 class _Page:
@@ -171,7 +167,11 @@ class _Page:
         return left
 
     def _enter(self, place: _Place, found: _Found) -> list[_Left]:
-        """Go into objects or lists and return what is left of them."""
+        """Go into objects or lists and return what is left of them.
+
+        A list stays whole when not every element was taken, or one is null: without those before it, an element would
+        have lost its place.
+        """
         in_list = isinstance(next(iter(place.below)), int)
         inner, misfits = read_each(read_lists if in_list else read_objects, found.raws)
         left = self._misfits(place, found, misfits)
@@ -183,12 +183,12 @@ class _Page:
         inside = [(row, one) for row, one in zip(found.rows, inner, strict=True) if one]
         if inside:
             self._take_below(place, *zip(*inside, strict=True))
-        # A list stays whole: an element without those before it has lost its place.
-        return left + [
+        left += [
             (holder, raw if in_list else one)
             for holder, raw, one in zip(found.holders, found.raws, inner, strict=True)
-            if one
+            if one or (in_list and one is not None and b"null" in bytes(raw))
         ]
+        return left
 
     def _take_below(self, place: _Place, rows: Sequence[int], holders: Sequence[_Members]) -> None:
         present = set().union(*holders)
@@ -213,11 +213,11 @@ class _Page:
 
 def _joined(holder: _Members) -> Any:
     """Return a rest with that of the item as a member of it, as JSON Lines have it."""
-    rest = holder.get(_RECORD, {})
-    if _REQUEST not in holder:
+    rest = holder.get(RECORD, {})
+    if REQUEST not in holder:
         return rest
     beside = rest if isinstance(rest, dict) else {"value": rest}
-    return {_REQUEST: holder[_REQUEST], **beside}
+    return {REQUEST: holder[REQUEST], **beside}
 
 
 def kind_of(raw: msgspec.Raw) -> str:
