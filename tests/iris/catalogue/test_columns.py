@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
 
@@ -47,14 +46,12 @@ def test_no_two_columns_of_a_table_have_the_same_name_or_place(table: Table) -> 
     assert len({place.lower() if table.columns[0].any_case else place for place in places}) == len(places)
 
 
-def test_the_more_special_table_comes_before_the_one_that_would_fit_as_well() -> None:
-    for before, behind in pairwise(table for table in TABLES if table.title.startswith("Equipment")):
-        assert before.query
-        assert set(before.columns) > set(behind.columns)
-    assert (
-        find_table(SERIES % "{datapoint}")
-        is TABLES[[t.paths for t in TABLES].index((SERIES % "{datapoint}" + "[/{page}]",))]
-    )
+@EACH
+def test_every_table_is_found_by_its_own_paths_with_and_without_the_optional_part(table: Table) -> None:
+    query = [table.query] if table.query else []
+    for path in table.paths:
+        for finished in (path.replace("[", "").replace("]", ""), path.split("[")[0]):
+            assert find_table(finished, query) is table
 
 
 def test_the_snapshot_has_the_header_and_the_sixteen_blocks_of_the_standard_each_with_its_time() -> None:
