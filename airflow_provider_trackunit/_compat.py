@@ -119,9 +119,11 @@ def retry_policy_argument(policy: Any, default: type[Any]) -> dict[str, Any]:
     return {} if policy is None else {"retry_policy": policy}
 
 
-def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
-    """Return Airflow's path object for a folder; imported here, because it costs more than a DAG file should pay."""
+def object_storage_path(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectStoragePath:
+    """Return Airflow's path object for a folder, which may be one already; imported here, because it costs more than a DAG file should pay."""
     module = import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 0) else "airflow.io.path")
+    if not isinstance(path, str) and conn_id is None:
+        return path
     # Airflow 2 takes a conn_id of None for the answer, and not for "look at the path".
     named = {} if conn_id is None else {"conn_id": conn_id}
     folder: ObjectStoragePath = module.ObjectStoragePath(path, **named)

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from airflow_provider_trackunit._compat import object_storage_path
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-_UNFINISHED = ".unfinished"
+# What brings the stores that people use most.
+_PACKAGES = {
+    "s3": "'apache-airflow-providers-amazon[s3fs]'",
+    "s3a": "'apache-airflow-providers-amazon[s3fs]'",
+    "gs": "apache-airflow-providers-google",
+    "gcs": "apache-airflow-providers-google",
+    "abfs": "apache-airflow-providers-microsoft-azure",
+    "abfss": "apache-airflow-providers-microsoft-azure",
+    "adl": "apache-airflow-providers-microsoft-azure",
+}
 _USER_INFO = re.compile(r"(?<=://)[^/@]*@")
 
 
@@ -33,21 +47,31 @@ class FolderStore:
         self.label = _USER_INFO.sub("", label).rstrip("/")
 
     @classmethod
-    def of(cls, folder: ObjectStoragePath) -> FolderStore:
-        """Return the store of an Airflow path, with the connection that it names."""
-        return cls(folder.fs, str(folder.path), str(folder))
+    def at(cls, folder: str | ObjectStoragePath, conn_id: str | None) -> FolderStore:
+        """Return the store of a folder, with the connection that is named here or in it.
+
+        :raises IrisConfigurationError: when the path cannot be one of a store; the text says why
+        """
+        text = str(folder)
+        if "://" not in text and not PurePath(text).is_absolute():
+            raise IrisConfigurationError(
+                f"output_path: {text!r} is a relative path, and would be another folder on every worker. "
+                "Give a URL such as s3://bucket/folder, or an absolute path"
+            )
+        try:
+            path = object_storage_path(folder, conn_id)
+            return cls(path.fs, str(path.path), str(path))
+        except (ImportError, ValueError) as error:
+            raise IrisConfigurationError(f"output_path: {_no_store(text, error)}") from error
 
     def names(self) -> list[str]:
-        """Return the names of the files in the folder, those of a write that broke off included."""
+        """Return the names of the files in the folder, none when it does not exist."""
         self._fs.invalidate_cache(self._root)
         try:
             listed = self._fs.ls(self._root, detail=False)
         except FileNotFoundError:
             return []
-        names = [str(path).rstrip("/").rpartition("/")[2] for path in listed]
-        for name in [name for name in names if name.endswith(_UNFINISHED)]:
-            self.delete(name)
-        return [name for name in names if not name.endswith(_UNFINISHED)]
+        return [str(path).rstrip("/").rpartition("/")[2] for path in listed]
 
     def read(self, name: str) -> bytes | None:
         """Return a file's content, None when it does not exist."""
@@ -62,7 +86,8 @@ class FolderStore:
             self._fs.pipe_file(self._path(name), data)
             return
         self._fs.makedirs(self._root, exist_ok=True)
-        unfinished = self._path(name + _UNFINISHED)
+        # A name that no other writer has, even of the same file at the same moment.
+        unfinished = self._path(f"{name}.{secrets.token_hex(8)}.unfinished")
         try:
             self._fs.pipe_file(unfinished, data)
             self._fs.mv(unfinished, self._path(name))
@@ -78,6 +103,14 @@ class FolderStore:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+def _no_store(folder: str, error: Exception) -> str:
+    """Return why there is no store for a folder, and what to install."""
+    scheme = urlsplit(folder).scheme
+    package = _PACKAGES.get(scheme)
+    hint = f"pip install {package}" if package else "is the scheme spelt right, and its provider installed?"
+    return f"no store for {scheme}:// here ({error}); {hint}"
 
 
 def dataset_of(folder: str) -> tuple[str, str]:

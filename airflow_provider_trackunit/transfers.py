@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackunit._compat import (
+    AirflowException,
     AirflowFailException,
     BaseOperator,
     default_deferrable,
-    object_storage_path,
     retry_policy_argument,
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
@@ -23,8 +24,12 @@ from airflow_provider_trackunit.retry import IrisRetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_trackunit._compat import Context, RetryPolicy
-    from airflow_provider_trackunit.iris.export.export import ExportRequest, Store
+    from airflow_provider_trackunit.iris.export.export import Export
+    from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.request import ExportRequest
 
 # Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
 _PART_BYTES = 64 * 1024 * 1024
@@ -33,19 +38,21 @@ _PART_BYTES = 64 * 1024 * 1024
 class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     """Brings a whole collection of Trackunit IRIS into object storage, as JSON Lines.
 
-    Under ``output_path`` appear ``part-00000.jsonl.gz``, ``part-00001.jsonl.gz`` and so on, with a record a line
-    exactly as IRIS sent it, and at the very end ``_manifest.json``. The manifest is also what the task returns.
-    Readers wait for the manifest and read the parts that it names: without it there is no result.
+    Under ``output_path`` appear parts, such as ``part-00000-6926a0b2c41d07e9.jsonl.gz``, with a record a line exactly as
+    IRIS sent it, and at the very end ``_manifest.json``. The manifest is also what the task returns. Readers go by the
+    manifest (:func:`~.results.read_manifest`, :func:`~.results.read_records`): without it there is no result, and with it
+    the result is complete, every record once.
 
-    A try that fails, times out or is killed leaves a checkpoint beside the parts. The next try of the same run goes
-    on from there: it asks for no page again that is already stored, and every record is in the result once. A new
-    run replaces what a former one left in the same place.
+    A former result in the same place stays whole until the new manifest takes its place in one write; a try that fails,
+    or is refused, or killed, leaves it as it was. What such a try fetched is kept: the next try of the same run goes on
+    from its checkpoint, and asks for no page again that came more than ``checkpoint_interval_s`` before the end.
 
     Memory stays flat however large the collection is: about two parts, and ``max_concurrency`` pages.
 
     :param endpoint: the collection, such as ``/api/asset/v1/assets`` (templated)
     :param output_path: a folder in any store that Airflow knows: ``s3://bucket/assets/{{ ds }}``, ``gs://…``,
-        ``abfs://…``, ``file:///…`` (templated). Give each run, and each mapped instance, one of its own
+        ``abfs://…``, ``file:///…``, or an ``ObjectStoragePath`` (templated). Give each run, and each mapped instance
+        that asks for something else, one of its own
     :param method: the HTTP method (templated)
     :param path_params: a value for each placeholder of the endpoint. A list of mappings, which may come from an
         upstream task, makes one walk for each, in this task and with one token; every record then carries its
@@ -57,9 +64,12 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         (templated)
     :param compression: ``"gzip"``, or None for plain text
     :param part_bytes: size of a part in bytes, before compression (64 MiB); a part ends with the page that reaches it
+    :param checkpoint_interval_s: what came is in a stored part after so many seconds, however little it is (30)
     :param max_concurrency: how many requests may be on their way at once, within the limits of the API
-    :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 403 or 404 in the
-        manifest and go on. When every item answers 403 the task fails all the same
+    :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 400, 403, 404 or 410,
+        or 5xx after all retries, in the manifest and go on. When every item is refused the task fails all the same
+    :param max_skipped: more such items fail the task; None for no limit
+    :param resume_within: a checkpoint that is older is not gone on from (one day)
     :param trackunit_conn_id: the connection (templated)
     :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
         hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
@@ -73,7 +83,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         self,
         *,
         endpoint: str,
-        output_path: str,
+        output_path: str | ObjectStoragePath,
         method: str = "GET",
         path_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         query_params: Mapping[str, Any] | None = None,
@@ -82,8 +92,11 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         output_conn_id: str | None = None,
         compression: Literal["gzip"] | None = "gzip",
         part_bytes: int = _PART_BYTES,
+        checkpoint_interval_s: float = 30.0,
         max_concurrency: int = 4,
         on_item_error: Literal["fail", "skip"] = "fail",
+        max_skipped: int | None = None,
+        resume_within: timedelta = timedelta(days=1),
         trackunit_conn_id: str = IrisHook.default_conn_name,
         deferrable: bool | None = None,
         retry_policy: RetryPolicy | None = None,
@@ -100,12 +113,17 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         self.output_conn_id = output_conn_id
         self.compression = compression
         self.part_bytes = part_bytes
+        self.checkpoint_interval_s = checkpoint_interval_s
         self.max_concurrency = max_concurrency
         self.on_item_error = on_item_error
+        self.max_skipped = max_skipped
+        self.resume_within = resume_within
         self.trackunit_conn_id = trackunit_conn_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._origin: str | None = None
         self._records: int | None = None
+        self._export: Export | None = None
+        self._killed = False
 
     @cached_property
     def hook(self) -> IrisHook:
@@ -127,23 +145,34 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         """
         return self._transfer(context, Deferrals.of_event(event))
 
+    def on_kill(self) -> None:
+        """Ask for nothing more, and let what came be stored; Airflow 3 kills the process five seconds later."""
+        self._killed = True
+        if self._export is not None:
+            self._export.stop()
+
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
         import msgspec
 
-        from airflow_provider_trackunit.iris.export.export import export_pages
+        from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
         from airflow_provider_trackunit.storage import FolderStore
 
         with permanent_errors_fail():
             client = self.hook.get_conn()
             self._origin = client.origin
             request = self._request(client.origin, context)
-        store = FolderStore.of(object_storage_path(self.output_path, self.output_conn_id))
+            store = FolderStore.at(self.output_path, self.output_conn_id)
+            self._export = export = Export(client, request, store)
+        if self._killed:
+            export.stop()
         try:
             with permanent_errors_fail():
-                manifest: dict[str, Any] = msgspec.to_builtins(export_pages(client, request, store))
+                manifest: dict[str, Any] = msgspec.to_builtins(export.run())
         except IrisError as error:
             self._defer_while_limited(error, request, store, deferrals)
             raise
+        except ExportStoppedError as error:
+            raise AirflowException(str(error)) from None
         self._records = manifest["records"]
         self._tell_outlets(context, manifest)
         return manifest
@@ -152,7 +181,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         self, error: IrisError, request: ExportRequest, store: Store, deferrals: Deferrals
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
-        from airflow_provider_trackunit.iris.export.export import progress_in
+        from airflow_provider_trackunit.iris.export.folder import progress_in
 
         if not self.deferrable:
             return
@@ -170,8 +199,9 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
 
     def _request(self, origin: str, context: Context) -> ExportRequest:
         from airflow_provider_trackunit.iris.calls import make_call
-        from airflow_provider_trackunit.iris.export.export import ExportRequest
-        from airflow_provider_trackunit.iris.export.results import Run
+        from airflow_provider_trackunit.iris.export.manifest import Run
+        from airflow_provider_trackunit.iris.export.parts import lines_encoding
+        from airflow_provider_trackunit.iris.export.request import ExportRequest
 
         if self.on_item_error not in {"fail", "skip"}:
             raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
@@ -185,14 +215,18 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         instance: Any = context["ti"]
         return ExportRequest(
             endpoint=self.endpoint_name,
-            output_path=self.output_path,
+            output_path=str(self.output_path),
+            output_conn_id=self.output_conn_id or getattr(self.output_path, "conn_id", None),
             calls=calls,
             items=items,
             run=Run(instance.dag_id, instance.task_id, instance.run_id, instance.map_index),
-            compression=self.compression,
+            encoding=lines_encoding(self.compression),
             part_bytes=self.part_bytes,
+            checkpoint_interval_s=self.checkpoint_interval_s,
             max_concurrency=self.max_concurrency,
             skip_refused=self.on_item_error == "skip",
+            max_skipped=self.max_skipped,
+            resume_within_s=self.resume_within.total_seconds(),
         )
 
     def _items(self) -> list[Mapping[str, Any]] | None:
@@ -219,7 +253,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
             "endpoint": manifest["endpoint"],
             "records": manifest["records"],
             "parts": len(manifest["parts"]),
-            "manifest": f"{self.output_path.rstrip('/')}/_manifest.json",
+            "manifest": f"{str(self.output_path).rstrip('/')}/_manifest.json",
         }
         for outlet in self.outlets or ():
             if getattr(outlet, "uri", None):  # an alias has no URI, and no event before somebody adds one
@@ -237,7 +271,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
 
         from airflow_provider_trackunit.storage import dataset_of
 
-        namespace, name = dataset_of(self.output_path)
+        namespace, name = dataset_of(str(self.output_path))
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=self._records)
         return OperatorLineage(
             inputs=[Dataset(namespace=self._origin or "https://iris.trackunit.com", name=self.endpoint_name)],

@@ -30,7 +30,7 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
     failure,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
-from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.styles import paginator
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
@@ -121,26 +121,24 @@ class AsyncIrisClient(ClientCore):
         :raises IrisConfigurationError: with the first page, when an argument is unusable
         """
         call, _ = self._call(endpoint, **request)
-        frontier = Frontier.of(call, cursor)
+        delivery = Delivery(call, cursor, max(1, max_concurrency))
         under_way: dict[asyncio.Task[Page], Errand] = {}
-        failure: BaseException | None = None
         try:
             while True:
-                for errand in frontier.errands(max(1, max_concurrency)) if failure is None else ():
+                for errand in delivery.errands():
                     under_way[asyncio.create_task(self._fetch(errand))] = errand
                 if not under_way:
                     break
                 for task in (await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))[0]:
-                    errand = under_way.pop(task)
-                    failure = failure or task.exception()
-                    for page in () if task.exception() else frontier.arrived(errand, task.result()):
-                        yield page
+                    error = task.exception()
+                    page = None if error else task.result()
+                    for due in delivery.settle(under_way.pop(task), page, error):
+                        yield due
         finally:
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
-        if failure is not None:
-            raise failure
+        delivery.end()
 
     async def records(self, endpoint: str, **arguments: Any) -> AsyncIterator[Any]:
         """Yield every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""

@@ -19,7 +19,14 @@ import urllib3
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.http.exchange import (
+    CancelledError,
+    ClientCore,
+    RequestArguments,
+    Send,
+    Sleep,
+    Step,
+)
 from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
 from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
 from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for
@@ -31,8 +38,8 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
     failure,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
-from airflow_provider_trackunit.iris.pages.fetching import fetch_pages
-from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.delivery import Delivery
+from airflow_provider_trackunit.iris.pages.fetching import deliver
 from airflow_provider_trackunit.iris.pages.styles import paginator
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
@@ -112,9 +119,8 @@ class IrisClient(ClientCore):
         :raises IrisConfigurationError: at once, when an argument is unusable; other errors when their page is due
         """
         call, _ = self._call(endpoint, **request)
-        frontier = Frontier.of(call, cursor)
-        batches = fetch_pages(self._fetch, frontier, max(1, max_concurrency))
-        return (page for _, pages in batches for page in pages)
+        at_most = max(1, max_concurrency)
+        return deliver(self.run_errand, Delivery(call, cursor, at_most), at_most)
 
     def records(self, endpoint: str, **arguments: Any) -> Iterator[Any]:
         """Return every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""
@@ -130,26 +136,39 @@ class IrisClient(ClientCore):
         """
         return self._token_rules().retrying(self._sleep)(self._token)
 
-    def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
-        """Return the one page that a cursor names."""
+    def fetch_page(
+        self, call: Call, row: Endpoint, cursor: Cursor, cancelled: threading.Event | None = None
+    ) -> Page:
+        """Return the one page that a cursor names.
+
+        :param cancelled: once it is set, nothing more is sent and a wait ends
+        :raises CancelledError: when it was set before the answer was there
+        """
         call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, self._answer(call, row).body)
+        return paginator(row.paging).read(call, cursor, self._answer(call, row, cancelled).body)
 
-    def _fetch(self, errand: Errand) -> Page:
-        return self.fetch_page(errand.call, errand.row, errand.cursor)
+    def run_errand(self, errand: Errand, cancelled: threading.Event) -> Page:
+        """Return the page of an errand, as :meth:`fetch_page` does."""
+        return self.fetch_page(errand.call, errand.row, errand.cursor, cancelled)
 
-    def _answer(self, call: Call, row: Endpoint) -> Response:
+    def _answer(self, call: Call, row: Endpoint, cancelled: threading.Event | None = None) -> Response:
         """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
         request = build_request(call)
-        retrying = self._rules_of(call, row).retrying(self._sleep)
-        return retrying(lambda: self._drive(self._attempt(call, row, request)))
+        retrying = self._rules_of(call, row).retrying(lambda seconds: self._pause(seconds, cancelled))
+        return retrying(lambda: self._drive(self._attempt(call, row, request), cancelled))
 
-    def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
+    def _pause(self, seconds: float, cancelled: threading.Event | None) -> None:
+        if cancelled is not None and self._sleep is time.sleep:
+            cancelled.wait(seconds)
+        else:
+            self._sleep(seconds)
+
+    def _drive(self, steps: Generator[Step, Any, _T], cancelled: threading.Event | None = None) -> _T:
         """Do what the steps say, and return what they come to."""
         step = next(steps)
         while True:
             try:
-                outcome = self._do(step)
+                outcome = self._do(step, cancelled)
             except IrisError as error:
                 step = steps.throw(error)
                 continue
@@ -159,9 +178,11 @@ class IrisClient(ClientCore):
                 result: _T = end.value
                 return result
 
-    def _do(self, step: Step) -> Any:
+    def _do(self, step: Step, cancelled: threading.Event | None) -> Any:
+        if cancelled is not None and cancelled.is_set():
+            raise CancelledError
         if isinstance(step, Sleep):
-            return self._sleep(step.seconds)
+            return self._pause(step.seconds, cancelled)
         return self._send(step.request) if isinstance(step, Send) else self._token()
 
     def _token(self) -> Token:

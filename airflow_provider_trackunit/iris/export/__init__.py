@@ -1,1 +1,6 @@
-"""One result: parts, checkpoint, manifest. Knows no file system: a store is whatever writes a file whole."""
+"""One result: parts, checkpoint, manifest. Knows no file system: a store is whatever writes a file whole.
+
+``export`` is the loop, ``state`` the value that it moves forward, ``folder`` the right of one try to write in one
+place (and what can go wrong there), ``parts`` the bytes of a part, ``manifest`` and ``checkpoint`` what is left beside
+them.
+"""

@@ -1,494 +1,377 @@
-"""Brings whole collections into a store: parts, a checkpoint after each, and a manifest at the end.
+"""Brings whole collections into a store: asks, gathers, keeps what came, and publishes at the end.
 
-The store is anything that can write a file whole; this module knows no file system and no Airflow. What is
-promised: after the manifest is there, every record is in the parts exactly once, however often the export was
-cut off and taken up again before.
-
-A part is written first, then the checkpoint that counts it. A part that no checkpoint counts is overwritten
-or deleted by the next try, so a kill between the two costs its pages and nothing else.
+What is promised, and what happens when a try ends at any moment, ``folder`` says. This module adds: a state is a value
+that one assignment replaces (``state``), so that an exception at any place where Python can deliver a signal leaves a
+state that is true, and that is what is stored before the exception goes on. All of it happens in the thread that runs
+the task; other threads only fetch.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
-import uuid
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
-    IrisConfigurationError,
     IrisError,
     IrisNotFoundError,
     IrisPermissionError,
-    IrisStorageError,
+    IrisResponseError,
 )
-from airflow_provider_trackunit.iris.export.parts import PartBuffer, request_member
-from airflow_provider_trackunit.iris.export.results import (
-    CHECKPOINT,
-    MANIFEST,
-    Checkpoint,
+from airflow_provider_trackunit.iris.export.folder import Folder, Store
+from airflow_provider_trackunit.iris.export.manifest import (
+    MOST_SKIPPED_NAMED,
     Manifest,
-    Part,
-    Run,
     Skipped,
-    fingerprint,
-    is_ours,
-    now,
-    part_name,
-    read_checkpoint,
-    read_manifest,
-    write_checkpoint,
+    utc_text,
 )
-from airflow_provider_trackunit.iris.pages.fetching import fetch_pages
-from airflow_provider_trackunit.iris.pages.frontier import Errand, Frontier, is_usable
+from airflow_provider_trackunit.iris.export.parts import request_member
+from airflow_provider_trackunit.iris.export.progress import Progress
+from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
+from airflow_provider_trackunit.iris.pages.frontier import tell_difference
+from airflow_provider_trackunit.iris.pages.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
-    from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.client import IrisClient
+    from airflow_provider_trackunit.iris.export.request import ExportRequest
+    from airflow_provider_trackunit.iris.export.state import State
+    from airflow_provider_trackunit.iris.pages.fetching import Arrival
+    from airflow_provider_trackunit.iris.pages.frontier import Errand
     from airflow_provider_trackunit.iris.pages.paging import Page
-    from airflow_provider_trackunit.iris.pages.position import Position
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PART_BYTES: Final = 64 * 1024 * 1024
-
-# After so many items refused, and none that was not, the rest is not asked for.
+# After so many items refused for want of rights, and none that was not, the rest is not asked for.
 _HOPELESS: Final = 100
 
+# What says of an item that it cannot be had. A 5xx says so too, after all retries.
+_REFUSALS: Final = frozenset({400, 403, 404, 410})
 
-class Store(Protocol):
-    """One folder of a file system or bucket. Every method raises OSError, or what its library raises."""
+# A cursor that IRIS does not know any more.
+_POSITION_REFUSED: Final = frozenset({400, 404, 410})
 
-    #: How messages name the place; without credentials.
-    label: str
+# What it means when every item was refused with the same status.
+_ALL_REFUSED: Final[dict[int, tuple[type[IrisResponseError], str]]] = {
+    403: (
+        IrisPermissionError,
+        "That is no item without rights but an account without them: check the scope and the subscription",
+    ),
+    404: (
+        IrisNotFoundError,
+        "IRIS knows none of them under this path: is it spelt right, a datapoint in it above all?",
+    ),
+}
 
-    def names(self) -> list[str]:
-        """Return the names of the files in the folder; none when it does not exist."""
-        ...
+# How many passed-over items get a line of their own in the log.
+_MOST_SKIPPED_LOGGED: Final = 10
 
-    def read(self, name: str) -> bytes | None:
-        """Return a file's content, None when it does not exist."""
-        ...
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file so that it appears whole or not at all, in the place of a former one."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Delete a file; nothing happens when it does not exist."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
-    """What to bring where.
-
-    :param endpoint: and
-    :param output_path: what the caller asked for and where, as the manifest repeats it
-    :param calls: one call, or one for each item
-    :param items: the path parameters of each item, in the order of the calls; None for a single collection
-    :param run: who writes
-    :param part_bytes: size of a part before compression, reached at the end of a page
-    :param max_concurrency: how many pages may be on their way at once
-    :param skip_refused: whether an item that answers 403 or 404 is noted and passed over
-    """
-
-    endpoint: str
-    output_path: str
-    calls: Sequence[Call]
-    items: Sequence[Mapping[str, Any]] | None = None
-    run: Run = field(default_factory=Run)
-    compression: str | None = "gzip"
-    part_bytes: int = DEFAULT_PART_BYTES
-    max_concurrency: int = 4
-    skip_refused: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        if self.part_bytes < 1 or self.max_concurrency < 1:
-            raise IrisConfigurationError("part_bytes and max_concurrency must be 1 or more")
-        PartBuffer(self.compression)
-
-    @property
-    def only_reads(self) -> bool:
-        """Whether any of the requests can be sent again without harm."""
-        return all(find(call).is_safe(call.method) for call in self.calls[:1])
+# Airflow 3 kills a task five seconds after it told it to stop. Answers on their way get two of them, storing the rest.
+_LAST_ANSWERS_S: Final = 2.0
 
 
-def progress_in(store: Store) -> list[int]:
-    """Return how far an unfinished export has come, as numbers that grow: items begun, parts and records stored."""
-    try:
-        checkpoint = read_checkpoint(store.read(CHECKPOINT) or b"")
-    except IrisCheckpointError:
-        return []
-    return [checkpoint.position.next_item, len(checkpoint.parts), _count(checkpoint.parts)]
+class ExportStoppedError(Exception):
+    """The export was told to stop, and has stored what came."""
+
+
+class _PositionRefusedError(Exception):
+    """IRIS does not know the position any more that an earlier try left."""
 
 
 def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Manifest:
-    """Return the manifest of a finished export, begun now or taken up where an earlier try of this run stopped.
+    """Return the manifest of a finished export, as :meth:`Export.run` does."""
+    return Export(client, request, store).run()
 
-    :raises IrisError: when a request fails for good, with everything that was fetched saved; ``retry_after`` says
-        when to go on
-    :raises IrisCheckpointError: when somebody else writes in the same place
-    :raises IrisStorageError: when the output cannot be written
+
+class Export:
+    """One try of an export.
+
+    :param clock: a monotonic clock, in seconds
+    :param wall_clock: seconds since the epoch
     """
-    return _Export(client, request, store).run()
 
-
-@dataclass(slots=True)
-class _Progress:
-    """What the log says of the export's pace."""
-
-    clock: Callable[[], float] = time.monotonic
-    began: float = field(init=False)
-    records: int = 0
-
-    def __post_init__(self) -> None:
-        self.began = self.clock()
-
-    def per_s(self) -> float:
-        return self.records / max(self.clock() - self.began, 1e-3)
-
-
-class _Export:
-    def __init__(self, client: IrisClient, request: ExportRequest, store: Store) -> None:
+    def __init__(
+        self,
+        client: IrisClient,
+        request: ExportRequest,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
         self._request = request
-        self._store = store
-        self._checkpoint = self._begin()
-        self._frontier = Frontier(request.calls, self._checkpoint.position)
-        self._members = (
-            [request_member(item) for item in request.items] if request.items is not None else None
-        )
-        self._buffer = PartBuffer(request.compression)
-        self._position = self._checkpoint.position
-        self._in_step = True
-        self._requests_before = self._checkpoint.requests - self._sent_by_client()
-        # Each with its item, None for one of an earlier try.
-        self._skipped: list[tuple[int | None, Skipped]] = [(None, one) for one in self._checkpoint.skipped]
-        self._pages_added = 0
-        self._progress = _Progress()
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._fingerprint = request.fingerprint(client.credentials)
+        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock)
+        self._sent_before = self._sent_by_client()
+        self._progress = Progress(request, clock)
+        self._stopping = False
+        self._crew: Crew | None = None
+
+    def stop(self) -> None:
+        """Ask for nothing more, and store what came. Returns at once; may be called in a signal handler."""
+        self._stopping = True
+        crew = self._crew
+        if crew is not None:
+            crew.wake()
 
     def run(self) -> Manifest:
-        try:
-            with closing(self._pages()) as batches:
-                for item, pages in batches:
-                    self._add(item, pages)
-                    if self._buffer.raw_bytes >= self._request.part_bytes:
-                        self._cut()
-        except (IrisStorageError, IrisCheckpointError):
-            raise
-        except BaseException as error:
-            self._save_before(error)
-            raise
-        self._note_position()
-        if self._buffer.records:
-            self._cut()
-        self._refuse_all_refused()
-        return self._finish()
+        """Return the manifest of the finished export, begun now or taken up where an earlier try of this run stopped.
 
-    # -- beginning and end
-
-    def _begin(self) -> Checkpoint:
-        """Return where to begin: a usable checkpoint of this run, or the start of a cleared folder."""
-        mine = Checkpoint(
-            fingerprint=fingerprint(self._request.calls, self._request.compression),
-            run=self._request.run,
-            writer=uuid.uuid4().hex,
-            started_at=now(),
-        )
-        found = self._found_checkpoint()
-        self._refuse_sibling(found)
-        if found is not None and self._goes_on(found, mine):
-            mine = msgspec.structs.replace(found, writer=mine.writer)
-            log.info("Resuming after %d parts with %d records", len(mine.parts), _count(mine.parts))
-        self._take_over(mine)
-        return mine
-
-    def _found_checkpoint(self) -> Checkpoint | None:
-        with self._storing(CHECKPOINT):
-            data = self._store.read(CHECKPOINT)
-        try:
-            return None if data is None else read_checkpoint(data)
-        except IrisCheckpointError as error:
-            log.warning("%s in %s. It is not used; the export begins anew", error, self._store.label)
-            return None
-
-    def _goes_on(self, found: Checkpoint, mine: Checkpoint) -> bool:
-        """Return whether a checkpoint is of this run and request, and what it counts is there."""
-        if (found.fingerprint, found.run) != (mine.fingerprint, mine.run):
-            return False
-        with self._storing("the stored parts"):
-            there = set(self._store.names()) if found.parts else set()
-        names = [part_name(number, self._request.compression) for number in range(len(found.parts))]
-        counted = [part.name for part in found.parts]
-        if counted == names and there.issuperset(names) and is_usable(found.position, self._request.calls):
-            return True
-        log.warning(
-            "%s in %s counts parts that are not there, or pages that are not of this request. It is not used; the "
-            "export begins anew",
-            CHECKPOINT,
-            self._store.label,
-        )
-        return False
-
-    def _refuse_sibling(self, checkpoint: Checkpoint | None) -> None:
-        with self._storing(MANIFEST):
-            data = self._store.read(MANIFEST)
-        manifest = None if data is None else read_manifest(data)
-        for run in [one.run for one in (checkpoint, manifest) if one is not None]:
-            if run.is_sibling_of(self._request.run):
-                raise IrisCheckpointError(
-                    f"{self._store.label} is also the output_path of map index {run.map_index} of this task in this run. "
-                    "Give each mapped instance its own, for example with {{ ti.map_index }} in output_path"
-                )
-
-    def _take_over(self, mine: Checkpoint) -> None:
-        """Make the folder ours: a former result is gone before a part of it is, and so is a former checkpoint.
-
-        In this order, because a kill in between must leave neither a manifest nor a checkpoint that counts parts
-        which are no longer there.
+        :raises IrisError: when a request fails for good, with everything that was fetched stored; ``retry_after`` says
+            when to go on, and where there are items, the text names the one
+        :raises IrisCheckpointError: when somebody else writes in the same place
+        :raises IrisStorageError: when the output cannot be written
+        :raises ExportStoppedError: after :meth:`stop`
         """
-        with self._storing("a former result"):
-            self._store.delete(MANIFEST)
-        with self._storing(CHECKPOINT):
-            self._store.write(CHECKPOINT, write_checkpoint(mine))
-        kept = {CHECKPOINT, *(part.name for part in mine.parts)}
-        with self._storing("a former result"):
-            for name in self._store.names():
-                if is_ours(name) and name not in kept:
-                    self._store.delete(name)
-
-    def _finish(self) -> Manifest:
-        manifest = Manifest(
-            endpoint=self._request.endpoint,
-            output_path=self._request.output_path,
-            records=_count(self._checkpoint.parts),
-            parts=self._checkpoint.parts,
-            compression=self._request.compression,
-            announced=self._frontier.announced,
-            skipped=[skipped for _, skipped in self._skipped],
-            requests=self._requests(),
-            started_at=self._checkpoint.started_at,
-            finished_at=now(),
-            run=self._request.run,
-        )
-        self._refuse_other_writer()
-        with self._storing(MANIFEST):
-            self._store.write(MANIFEST, msgspec.json.encode(manifest))
-        with self._storing(CHECKPOINT):
-            self._store.delete(CHECKPOINT)
-        self._summarise(manifest)
+        try:
+            self._fetch_all(self._folder.begin())
+        except _PositionRefusedError as refused:
+            log.warning("%s. What was stored before is given up, and the export begins anew", refused)
+            self._fetch_all(self._folder.begin_anew())
+        manifest = self._manifest()
+        self._folder.publish(manifest)
+        self._progress.sum_up(manifest, self._folder.label)
         return manifest
 
-    # -- pages
+    # -- asking and gathering
 
-    def _pages(self) -> Generator[tuple[int, list[Page]]]:
-        return fetch_pages(self._fetch, self._frontier, self._request.max_concurrency, self._may_skip)
+    def _fetch_all(self, state: State) -> None:
+        """Bring all pages, and keep them; what came is kept also when this ends with an exception."""
+        self._state = state
+        self._kept = (state, self._requests())
+        self._taken_up = {walk.item for walk in state.frontier.open if walk.came}
+        self._guards: dict[int, Guard] = {}
+        self._progress.begin(state)
+        with crew_of(self._client.run_errand, self._request.max_concurrency) as crew:
+            self._crew = crew
+            try:
+                self._go_on(crew)
+                self._refuse_all_refused()
+                self._keep()
+            except BaseException as error:
+                self._leave(crew, error)
+                raise
 
-    def _fetch(self, errand: Errand) -> Page:
-        return self._client.fetch_page(errand.call, errand.row, errand.cursor)
+    def _go_on(self, crew: Crew) -> None:
+        failure: BaseException | None = None
+        while True:
+            if self._stopping:
+                raise ExportStoppedError("The transfer was told to stop. What came before is stored")
+            if failure is None:
+                self._ask(crew)
+            if not crew.under_way:
+                break
+            arrival = crew.arrival(self._quiet_s())
+            if arrival is not None:
+                outcome = self._take(arrival)
+                failure = failure or outcome
+                crew.taken(arrival)
+            if failure is not None:
+                crew.cancel()
+            self._keep_if_due()
+            self._progress.tell(self._state)
+        if failure is not None:
+            raise failure
 
-    def _may_skip(self, errand: Errand, error: IrisError) -> bool:
-        """Note an item that IRIS refuses to show, if the caller wants to go on without it."""
+    def _ask(self, crew: Crew) -> None:
+        frontier, errands = self._state.frontier.ask(self._request.calls, crew.under_way, crew.free)
+        self._state = self._state.with_frontier(frontier)
+        for errand in errands:
+            crew.ask(errand)
+
+    def _take(self, arrival: Arrival) -> BaseException | None:
+        """Enter what came of an errand; return the error that ends the export, if it is one."""
+        errand, error = arrival.errand, arrival.error
+        if not self._state.frontier.wants(errand):
+            return None  # the walk turned out to end before it
+        if arrival.page is not None:
+            try:
+                self._add(errand, arrival.page)
+            except IrisError as wrong:
+                return self._named(errand, wrong)
+            return None
+        if isinstance(error, IrisResponseError):
+            if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
+                return _PositionRefusedError(str(error))
+            if self._may_skip(error):
+                return self._skip(errand, error)
+        return self._named(errand, error)
+
+    def _add(self, errand: Errand, page: Page) -> None:
+        self._guards.setdefault(errand.item, Guard(errand.call)).check(errand.cursor, page)
         items = self._request.items
-        if items is None or not self._request.skip_refused:
-            return False
-        if not isinstance(error, IrisPermissionError | IrisNotFoundError):
-            return False
-        if (
-            isinstance(error, IrisPermissionError)
-            and len(self._skipped) >= _HOPELESS
-            and self._nothing_but_refusals()
-        ):
-            return False
-        skipped = Skipped(dict(items[errand.item]), error.status, error.code)
-        self._skipped.append((errand.item, skipped))
-        log.warning("Skipped %s: %s", skipped.path_params, error)
-        return True
-
-    def _nothing_but_refusals(self) -> bool:
-        return len(self._skipped) == self._frontier.items_done and all(
-            one.status == 403 for _, one in self._skipped
+        state = self._state.with_page(
+            errand,
+            page,
+            ahead=self._request.max_concurrency,
+            encoding=self._request.encoding,
+            request=None if items is None else request_member(items[errand.item]),
+            now_s=self._clock(),
         )
+        before = self._state.frontier.walk(errand.item)
+        self._state = state
+        self._taken_up.discard(errand.item)
+        if all(walk.item != errand.item for walk in state.frontier.open):
+            self._guards.pop(errand.item, None)
+            tell_difference(errand.call, before.with_page(errand, page, 0))
+
+    def _quiet_s(self) -> float:
+        """Return how long there is nothing to do but to wait for an answer."""
+        since = self._state.unsaved_since_s
+        due = [self._progress.due_at_s]
+        if since is not None:
+            due.append(since + self._request.checkpoint_interval_s)
+        return max(0.0, min(due) - self._clock())
+
+    # -- items that are refused
+
+    def _may_skip(self, error: IrisResponseError) -> bool:
+        if self._request.items is None or not self._request.skip_refused or error.status is None:
+            return False
+        return error.status in _REFUSALS or error.status >= 500
+
+    def _skip(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
+        """Note an item as passed over; return the error that ends the export, if there are too many."""
+        item = (self._request.items or ())[errand.item]
+        records = self._state.frontier.walk(errand.item).records
+        skipped = Skipped(dict(item), error.status, error.code, records)
+        self._state = self._state.with_skipped(errand.item, skipped, now_s=self._clock())
+        self._guards.pop(errand.item, None)
+        count = len(self._state.skipped)
+        if count <= _MOST_SKIPPED_LOGGED:
+            log.warning("Passed over %s: %s", _shown(item), error)
+        most = self._request.max_skipped
+        if most is not None and count > most:
+            self._state = self._state.reconsidered()
+            text = f"{count} items were refused, more than max_skipped ({most}). The last: {_shown(item)}: {error}"
+            return type(error)(text, status=error.status, code=error.code, retry_after=error.retry_after)
+        hopeless = count >= _HOPELESS and self._all_refused() and isinstance(error, IrisPermissionError)
+        return self._all_refused_error() if hopeless else None
+
+    def _all_refused(self) -> bool:
+        skipped = self._state.skipped
+        return bool(skipped) and len(skipped) == self._state.frontier.items_done and not self._state.records
 
     def _refuse_all_refused(self) -> None:
-        """Do not take a missing right for an empty collection."""
-        if self._skipped and self._nothing_but_refusals():
-            raise IrisPermissionError(
-                f"{self._request.endpoint}: all {len(self._skipped)} items answered HTTP 403. That is no item without "
-                "rights but an account without them: check the scope and the subscription",
-                status=403,
-                code=self._skipped[0][1].code,
-            )
+        """Do not take a missing right, or a name that is not spelt right, for an empty collection."""
+        if self._all_refused():
+            raise self._all_refused_error()
 
-    def _add(self, item: int, pages: Sequence[Page]) -> None:
-        """Put pages into the part that is being filled, and note the position that is reached with them.
-
-        A time limit or a signal can raise anywhere in here; a buffer that does not fit to its position is never
-        written.
-        """
-        self._in_step = False
-        for page in pages:
-            self._fill(item, page)
-        self._pages_added += len(pages)
-        self._note_position()
-        self._in_step = True
-
-    def _fill(self, item: int, page: Page) -> None:
-        self._buffer.add(page.raw_records, None if self._members is None else self._members[item])
-
-    def _note_position(self) -> None:
-        """Note where the frontier stands, unless it handed out pages that did not come here.
-
-        That is so when an error or a signal came just between the two; those pages are then asked for again.
-        """
-        if self._frontier.pages_done == self._pages_added:
-            self._position = self._frontier.position()
-
-    def _skipped_before(self, position: Position) -> list[Skipped]:
-        """Return what was skipped, as far as a position has left it behind; the rest is asked for again."""
-        ahead = {one.item for one in position.open}
-        return [
-            skipped
-            for item, skipped in self._skipped
-            if item is None or (item < position.next_item and item not in ahead)
-        ]
-
-    # -- parts
-
-    def _save_before(self, error: BaseException) -> None:
-        """Write what was fetched, so that the next try does not ask for it again."""
-        if not self._in_step:
-            return
-        if self._frontier.pages_done == self._pages_added:
-            self._in_step = False
-            for item, page in self._frontier.too_early():
-                self._fill(item, page)
-            self._note_position()
-            self._in_step = True
-        try:
-            self._cut()
-        except IrisError as storing:
-            log.warning("What was fetched before '%s' could not be saved: %s", error, storing)
-
-    def _cut(self) -> None:
-        """Write the current part, then the checkpoint that counts it."""
-        self._in_step = False
-        self._refuse_other_writer()
-        checkpoint = msgspec.structs.replace(
-            self._checkpoint,
-            position=self._position,
-            skipped=self._skipped_before(self._position),
-            requests=self._requests(),
+    def _all_refused_error(self) -> IrisResponseError:
+        """Return the error that ends the export. The next try asks for everything again: the rights may be mended."""
+        skipped = self._state.skipped
+        self._state = self._state.reconsidered()
+        statuses = sorted({one.status or 0 for one in skipped})
+        kind, hint = _ALL_REFUSED.get(
+            statuses[0] if len(statuses) == 1 else 0,
+            (IrisResponseError, "Check the path, the query and the rights of the account"),
         )
-        buffer = self._buffer
-        if buffer.records:
-            part = self._write_part(buffer)
-            checkpoint = msgspec.structs.replace(checkpoint, parts=[*checkpoint.parts, part])
-        with self._storing(CHECKPOINT):
-            self._store.write(CHECKPOINT, write_checkpoint(checkpoint))
-        self._checkpoint = checkpoint
-        self._buffer = PartBuffer(self._request.compression)
-        self._in_step = True
-        if buffer.records:
-            self._report(checkpoint.parts[-1])
+        return kind(
+            f"{self._request.endpoint}: all {len(skipped)} items were refused with HTTP "
+            f"{', '.join(map(str, statuses))}. {hint}",
+            status=statuses[0],
+            code=skipped[0].code,
+        )
 
-    def _write_part(self, buffer: PartBuffer) -> Part:
-        data = buffer.finish()
-        name = part_name(len(self._checkpoint.parts), self._request.compression)
-        with self._storing(name):
-            self._store.write(name, data)
-        return Part(name, buffer.records, len(data))
+    def _named(self, errand: Errand, error: BaseException | None) -> BaseException | None:
+        """Return an error that says which item it is of. The one that came may be that of several threads."""
+        if self._request.items is None or not isinstance(error, IrisError):
+            return error
+        named = copy.copy(error)
+        named.args = (f"{_shown(self._request.items[errand.item])}: {error}", *error.args[1:])
+        named.__cause__ = error.__cause__
+        return named
 
-    def _refuse_other_writer(self) -> None:
-        with self._storing(CHECKPOINT):
-            data = self._store.read(CHECKPOINT)
+    # -- keeping
+
+    def _keep_if_due(self) -> None:
+        since = self._state.unsaved_since_s
+        if since is None:
+            return
+        full = self._state.draft.raw_bytes >= self._request.part_bytes
+        if full or self._clock() >= since + self._request.checkpoint_interval_s:
+            self._keep()
+
+    def _keep(self) -> None:
+        requests = self._requests()
+        self._state = self._folder.keep(
+            self._state, requests=requests, finished=self._state.frontier.is_finished(self._request.calls)
+        )
+        self._kept = (self._state, requests)
+
+    def _leave(self, crew: Crew, error: BaseException) -> None:
+        """Store what was fetched, so that the next try does not ask for it again."""
+        crew.cancel()
+        if isinstance(error, IrisCheckpointError | _PositionRefusedError):
+            return
+        self._take_pages(crew.rest(_LAST_ANSWERS_S))
+        kept, requests = self._kept
+        if self._state is kept and requests == self._requests():
+            return
         try:
-            other = data is None or read_checkpoint(data).writer != self._checkpoint.writer
-        except IrisCheckpointError:
-            other = True
-        if other:
+            self._keep()
+        except IrisError as storing:
+            log.warning("What was fetched before '%s' could not be stored: %s", error, storing)
+
+    def _take_pages(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            if arrival.page is not None and self._state.frontier.wants(arrival.errand):
+                self._add(arrival.errand, arrival.page)
+
+    # -- the end
+
+    def _manifest(self) -> Manifest:
+        """Return the manifest of what is kept.
+
+        :raises IrisCheckpointError: when a walk is still open, which would be a mistake of this module
+        """
+        state, request = self._state, self._request
+        if not state.frontier.is_finished(request.calls) or state.draft.records:
             raise IrisCheckpointError(
-                f"Another task instance or try writes to {self._store.label} now; this one stops. "
-                "Give every run and every mapped instance an output_path of its own"
+                f"{request.endpoint}: the export is not finished, and no manifest is written"
             )
-
-    @contextmanager
-    def _storing(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except IrisError:
-            raise
-        except Exception as error:
-            raise IrisStorageError(
-                f"{self._store.label}: {name} could not be written or read ({type(error).__name__}: {error}). "
-                "What was finished before is kept; a retry goes on from there"
-            ) from error
-
-    # -- log
+        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in state.skipped)
+        return Manifest(
+            endpoint=request.endpoint,
+            output_path=request.output_path,
+            output_conn_id=request.output_conn_id,
+            records=state.records,
+            parts=state.parts,
+            format=request.encoding.form.format,
+            compression=request.encoding.form.compression,
+            columns=request.encoding.form.columns,
+            bad_values=dict(state.bad_values),
+            announced=state.frontier.announced if len(request.calls) == 1 else None,
+            skipped=state.skipped[:MOST_SKIPPED_NAMED],
+            skipped_count=len(state.skipped),
+            skipped_file=self._folder.write_skipped(lines) if lines else None,
+            period=None if request.period is None else dict(request.period),
+            requests=self._requests(),
+            started_at=utc_text(self._folder.started_at_s),
+            finished_at=utc_text(self._wall_clock()),
+            run=request.run,
+            request=self._fingerprint,
+        )
 
     def _requests(self) -> int:
         """Return the API requests of all tries; the client may have sent others before."""
-        return self._requests_before + self._sent_by_client()
+        return self._folder.requests_before + self._sent_by_client() - self._sent_before
 
     def _sent_by_client(self) -> int:
         return self._client.requests - self._client.token_requests
 
-    def _report(self, part: Part) -> None:
-        self._progress.records += part.records
-        log.info(
-            "%s: %d records, %.1f MB; %s; %.0f records/s%s",
-            part.name,
-            part.records,
-            part.bytes / 1e6,
-            self._done_of(),
-            self._progress.per_s(),
-            self._time_left(),
-        )
 
-    def _done_of(self) -> str:
-        if self._request.items is not None:
-            return f"{self._frontier.items_done} of {len(self._request.calls)} items"
-        pages = f" of {self._frontier.pages}" if self._frontier.pages is not None else ""
-        return f"{self._frontier.pages_done}{pages} pages"
-
-    def _time_left(self) -> str:
-        announced = self._frontier.announced
-        left = None if announced is None else announced - _count(self._checkpoint.parts)
-        if left is None or left <= 0:
-            return ""
-        return f", about {left / max(self._progress.per_s(), 1e-3):.0f} s left"
-
-    def _summarise(self, manifest: Manifest) -> None:
-        if manifest.announced is not None and manifest.announced != manifest.records:
-            log.warning(
-                "%s: %d records were announced and %d came; the collection changed while it was read",
-                manifest.endpoint,
-                manifest.announced,
-                manifest.records,
-            )
-        log.info(
-            "%s: %d records in %d parts (%.1f MB) with %d requests, %.0f records/s; %d items skipped; %s/%s",
-            manifest.endpoint,
-            manifest.records,
-            len(manifest.parts),
-            sum(part.bytes for part in manifest.parts) / 1e6,
-            manifest.requests,
-            self._progress.per_s(),
-            len(manifest.skipped),
-            self._store.label,
-            MANIFEST,
-        )
-
-
-def _count(parts: Sequence[Part]) -> int:
-    return sum(part.records for part in parts)
+def _shown(item: Any) -> str:
+    """Return an item as messages name it."""
+    try:
+        return msgspec.json.encode(item).decode()
+    except (TypeError, ValueError):
+        return repr(item)

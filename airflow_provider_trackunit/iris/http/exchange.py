@@ -44,6 +44,10 @@ class RequestArguments(TypedDict, total=False):
     headers: Mapping[str, Any] | None
 
 
+class CancelledError(Exception):
+    """The caller has left: the request was not sent, or not sent again. Never an answer of IRIS."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait so long; nothing comes of it."""

@@ -78,7 +78,7 @@ class AempLinks:
             raise IrisPaginationError(
                 f"{call.endpoint}: page {asked} links to page {links['next']} as the next"
             )
-        more = bool(records) and ("next" in links or (last is not None and last > asked))
+        more = "next" in links or (last is not None and last > asked)
         first = cursor.get("of", last)
         if more:
             refuse_growth(call, first, asked + 1)
@@ -93,6 +93,10 @@ class AempLinks:
     def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return the cursors of the following pages, as far as ``last`` reaches."""
         return numbered_ahead(page, "aempPage", at_most)
+
+    def number(self, cursor: Cursor) -> int:
+        """Return the place of a page, from 1."""
+        return page_of(cursor, "aempPage", 1)
 
     def _linked_pages(self, call: Call, links: msgspec.Raw | None) -> dict[str, int]:
         found = {}

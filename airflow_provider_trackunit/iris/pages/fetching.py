@@ -1,82 +1,162 @@
-"""Fetches the pages of a frontier, several at a time, with threads.
-
-One page at a time is the same thing with no thread at all: the next request leaves when the caller comes back.
-"""
+"""Fetches pages with threads: several at a time, in any order, and nothing more once the reader has left."""
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
-
-from airflow_provider_trackunit.iris.errors import IrisError
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator, Iterator
 
-    from airflow_provider_trackunit.iris.pages.frontier import Errand, Frontier
+    from airflow_provider_trackunit.iris.pages.delivery import Delivery
+    from airflow_provider_trackunit.iris.pages.frontier import Errand, PageName
     from airflow_provider_trackunit.iris.pages.paging import Page
 
-
-class _Here(Executor):
-    """Runs what it is given at once, in the thread of the caller."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except IrisError as error:
-            future.set_exception(error)
-        return future
+#: Fetches one page; raises :class:`~.http.exchange.CancelledError` instead of sending once the event is set.
+Fetch = Callable[["Errand", threading.Event], "Page"]
 
 
-def fetch_pages(
-    fetch: Callable[[Errand], Page],
-    frontier: Frontier,
-    max_concurrency: int,
-    may_skip: Callable[[Errand, IrisError], bool] = lambda _errand, _error: False,
-) -> Generator[tuple[int, list[Page]]]:
-    """Yield an item and the pages of it that can be used now, as they come; the pages of one item in order.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came of an errand: its page, or why there is none."""
 
-    The pages of one yield belong together: only with all of them is the position of the frontier reached.
+    errand: Errand
+    page: Page | None = None
+    error: BaseException | None = None
 
-    When a page fails for good, those still on their way are waited for and yielded before the error is raised:
-    they were asked for, and a metered URL would not answer again.
 
-    :param fetch: sends one errand; called from several threads at once unless ``max_concurrency`` is 1
-    :param may_skip: whether the error of an errand ends only its item
+class Crew:
+    """Threads that run errands for one reader.
+
+    They are daemons: whoever leaves early (a time limit, a full disk, the end of the process) is not held up by a
+    request that is on its way. After :meth:`cancel` no request leaves any more, and those who sleep wake up.
+
+    :param fetch: runs one errand; called from several threads at once
+    :param size: how many errands run at once
     """
-    pool = (
-        _Here()
-        if max_concurrency == 1
-        else ThreadPoolExecutor(max_concurrency, thread_name_prefix="iris-page")
-    )
-    under_way: dict[Future[Page], Errand] = {}
-    failure: IrisError | None = None
+
+    def __init__(self, fetch: Fetch, size: int) -> None:
+        self._fetch = fetch
+        self._size = size
+        self._threads: list[threading.Thread] = []
+        self._errands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
+        # What came of each errand, until the reader says that it has taken it: an exception on the way loses nothing.
+        self._outcomes: dict[PageName, Arrival] = {}
+        # Its put() may be called from a signal handler at any moment, within its own get() too.
+        self._ready: queue.SimpleQueue[PageName | None] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self.under_way: dict[PageName, Errand] = {}
+
+    @property
+    def free(self) -> int:
+        """How many more errands can run now."""
+        return self._size - len(self.under_way)
+
+    def ask(self, errand: Errand) -> None:
+        """Let one of the threads run an errand."""
+        self.under_way[errand.name] = errand
+        self._errands.put(errand)
+        if len(self._threads) < min(self._size, len(self.under_way)):
+            thread = threading.Thread(target=self._work, name=f"iris-page-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def arrival(self, timeout_s: float | None = None) -> Arrival | None:
+        """Return the next errand that came back; None after a time, or when :meth:`wake` was called.
+
+        It stays under way until it is given to :meth:`taken`.
+        """
+        try:
+            name = self._ready.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        return None if name is None else self._outcomes.get(name)
+
+    def taken(self, arrival: Arrival) -> None:
+        """Forget an errand whose outcome is in the books."""
+        self._outcomes.pop(arrival.errand.name, None)
+        self.under_way.pop(arrival.errand.name, None)
+
+    def wake(self) -> None:
+        """Make the reader look up from its wait. May be called in a signal handler, and from any thread."""
+        self._ready.put(None)
+
+    def cancel(self) -> None:
+        """Send nothing more. What is on its way comes back all the same, what is not comes back cancelled."""
+        if self._cancelled.is_set():
+            return
+        self._cancelled.set()
+        for _ in self._threads:
+            self._errands.put(None)
+
+    def rest(self, within_s: float) -> Iterator[Arrival]:
+        """Yield what is not taken yet, as it comes back, for so long at the most."""
+        ends_at = time.monotonic() + within_s
+        while self.under_way:
+            come = [self._outcomes[name] for name in self.under_way if name in self._outcomes]
+            for arrival in come:
+                yield arrival
+                self.taken(arrival)
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                return
+            if not come:
+                self.arrival(left_s)
+
+    def _work(self) -> None:
+        while (errand := self._errands.get()) is not None:
+            self._outcomes[errand.name] = self._outcome(errand)
+            self._ready.put(errand.name)
+
+    def _outcome(self, errand: Errand) -> Arrival:
+        try:
+            return Arrival(errand, page=self._fetch(errand, self._cancelled))
+        except BaseException as error:  # noqa: BLE001 - the reader decides, and it waits for an answer
+            return Arrival(errand, error=error)
+
+
+@contextmanager
+def crew_of(fetch: Fetch, size: int) -> Generator[Crew]:
+    """Lend a crew that sends nothing more once it is given back."""
+    crew = Crew(fetch, size)
     try:
-        while True:
-            for errand in frontier.errands(max_concurrency) if failure is None else ():
-                under_way[pool.submit(fetch, errand)] = errand
-            if not under_way:
-                break
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                errand = under_way.pop(future)
-                error = _error_of(future)
-                if error is None:
-                    yield errand.item, frontier.arrived(errand, future.result())
-                elif may_skip(errand, error):
-                    frontier.skip(errand.item)
-                else:
-                    frontier.returned(errand)
-                    failure = failure or error
+        yield crew
     finally:
-        # Not waited for: whoever leaves here early (a time limit, a full disk) must not be held up by a request.
-        pool.shutdown(wait=False, cancel_futures=True)
-    if failure is not None:
-        raise failure
+        crew.cancel()
 
 
-def _error_of(future: Future[Page]) -> IrisError | None:
-    error = future.exception()
-    if error is not None and not isinstance(error, IrisError):
-        raise error
-    return error
+def deliver(fetch: Fetch, delivery: Delivery, at_most: int) -> Generator[Page]:
+    """Yield the pages of one walk in order, as they are asked for or, with several at once, as they come.
+
+    When a page fails for good, those still on their way are waited for and yielded before the error is raised, as far
+    as they come before it: they were asked for, and a metered URL would not answer again.
+    """
+    if at_most == 1:
+        yield from _one_by_one(fetch, delivery)
+        return
+    with crew_of(fetch, at_most) as crew:
+        while True:
+            for errand in delivery.errands():
+                crew.ask(errand)
+            if not crew.under_way:
+                break
+            arrival = crew.arrival()
+            if arrival is not None:
+                crew.taken(arrival)
+                yield from delivery.settle(arrival.errand, arrival.page, arrival.error)
+            if delivery.has_failed:
+                crew.cancel()
+    delivery.end()
+
+
+def _one_by_one(fetch: Fetch, delivery: Delivery) -> Iterator[Page]:
+    """Yield the pages without a thread: the next request leaves when the caller comes back."""
+    never = threading.Event()
+    while errands := delivery.errands():
+        for errand in errands:
+            yield from delivery.settle(errand, fetch(errand, never), None)

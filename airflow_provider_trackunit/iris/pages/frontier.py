@@ -1,26 +1,26 @@
-"""Which pages of which items are still to be fetched, and in which order what came may be written.
+"""Which pages of which items are still to come, as a value.
 
-Several walks can be under way at once, and several pages of one walk where their number is known. Pages of one
-walk are handed out in order; between items there is no order. The frontier can be written down as a
-:class:`Position` at any moment and taken up again from there. Pure: it neither sends nor stores.
+A frontier is never changed: what happens to it gives a new one. Whoever keeps it puts the new one in the place of the
+old in one assignment, so that an interruption at any moment leaves the one or the other. It is stored as it is.
+
+Pages of one walk may come in any order where they have numbers, and between items there is no order at all. Pure: it
+neither sends nor stores.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 from airflow_provider_trackunit.iris.pages.styles import paginator
-from airflow_provider_trackunit.iris.pages.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(NamedTuple):
     """One page to fetch."""
 
     item: int
@@ -37,197 +36,209 @@ class Errand:
     row: Endpoint
     cursor: Cursor
 
-
-@dataclass(slots=True)
-class _OpenWalk:
-    """A walk under way: what is asked for, what came too early, what an earlier try wrote already."""
-
-    walk: Walk
-    row: Endpoint
-    asked: set[str] = field(default_factory=set)
-    early: dict[str, tuple[Cursor, Page]] = field(default_factory=dict)
-    written_ahead: dict[str, Ahead] = field(default_factory=dict)
-    latest: Page | None = None
-
-    def wants(self, cursor: Cursor) -> bool:
-        """Return whether nobody has asked for this page yet."""
-        key = _key(cursor)
-        return key not in self.asked and key not in self.early and key not in self.written_ahead
-
-    def ahead(self, at_most: int) -> list[Cursor]:
-        """Return the pages after the current one that are known to exist and not asked for."""
-        if self.latest is None:
-            return []
-        announced = [dict(cursor) for cursor in paginator(self.row.paging).ahead(self.latest, at_most)]
-        # Pages that an earlier try wrote take the walk further than the latest page that came.
-        passed = (
-            announced.index(dict(self.walk.cursor or {})) if self.walk.cursor in announced else len(announced)
-        )
-        return [cursor for cursor in announced[passed:] if self.wants(cursor)]
+    @property
+    def name(self) -> PageName:
+        """What tells this page from every other of the frontier."""
+        return page_name(self.item, self.cursor)
 
 
-class Frontier:
-    """The pages of one call, or of one call for each of many items.
+#: The item and the cursor of a page, in a form that can be compared.
+PageName = tuple[int, str]
 
-    :param calls: the call of each item
-    :param position: where an earlier try stopped
+
+def page_name(item: int, cursor: Cursor) -> PageName:
+    """Return the name of a page."""
+    return item, msgspec.json.encode(cursor, order="deterministic").decode()
+
+
+class OpenWalk(msgspec.Struct, frozen=True):
+    """The walk of one item that is not at its end.
+
+    :param item: the place of its call among the calls
+    :param todo: the cursors of the pages that are known to exist and have not come
+    :param reached: the highest number of a page that was ever to do; 0 where pages have no numbers
+    :param whole: whether the walk began at the beginning, so that what came can be compared with what was announced
+    :param announced: how many records were announced, first and last
+    :param pages: how many pages were announced, first and last
     """
 
-    def __init__(self, calls: Sequence[Call], position: Position | None = None) -> None:
-        self._calls = calls
-        self._open: dict[int, _OpenWalk] = {}
-        position = position or Position()
-        self._next_item = position.next_item
-        self.announced: int | None = position.announced
-        self.pages: int | None = None
-        self.pages_done = 0
-        for one in position.open:
-            self._open[one.item] = self._take_up(one.item, one.cursor)
-        for ahead in position.ahead:
-            self._open[ahead.item].written_ahead[_key(ahead.cursor)] = ahead
+    item: int
+    todo: tuple[dict[str, Any], ...]
+    reached: int = 0
+    whole: bool = True
+    came: int = 0
+    records: int = 0
+    announced: tuple[int | None, int | None] = (None, None)
+    pages: tuple[int | None, int | None] = (None, None)
+
+    def with_page(self, errand: Errand, page: Page, ahead: int) -> OpenWalk:
+        """Return the walk after a page of it has come, with the pages after it that are now known."""
+        style = paginator(errand.row.paging)
+        left = [cursor for cursor in self.todo if cursor != errand.cursor]
+        if page.number is None:
+            left += [dict(page.next)] if page.next is not None else []
+            reached = 0
+        else:
+            known = [] if page.next is None else [page.next, *style.ahead(page, ahead)]
+            numbered = {style.number(cursor): dict(cursor) for cursor in known}
+            left += [cursor for number, cursor in numbered.items() if number > self.reached]
+            if page.next is None:
+                # The collection ends here, whatever an earlier page announced.
+                left = [cursor for cursor in left if style.number(cursor) <= page.number]
+            reached = max(self.reached, page.number, *numbered)
+        first = self.came == 0
+        # A caller who asks for a later page gets the rest, while the whole is announced.
+        at_start = page.number in {None, 1} and not any(errand.cursor.get(name) for name in _OPAQUE)
+        return replace(
+            self,
+            todo=tuple(left),
+            reached=reached,
+            whole=self.whole and (at_start or not first),
+            came=self.came + 1,
+            records=self.records + len(page.raw_records),
+            announced=(page.announced if first else self.announced[0], page.announced),
+            pages=(page.pages if first else self.pages[0], page.pages),
+        )
+
+    def difference(self) -> str | None:
+        """Return how a finished walk differs from what was announced, None when nothing is amiss."""
+        (first, last), (pages_first, pages_last) = self.announced, self.pages
+        if first != last:
+            return f"{first} records were announced at first and {last} at the end"
+        if self.whole and last is not None and last != self.records:
+            return f"{last} records were announced and {self.records} came"
+        if None not in {pages_first, pages_last} and pages_first != pages_last:
+            return f"{pages_first} pages were announced at first and {pages_last} at the end"
+        return None
+
+
+# The members of cursors that are opaque: None at the beginning of a collection.
+_OPAQUE = ("endCursor", "after")
+
+
+class Frontier(msgspec.Struct, frozen=True):
+    """Where the walks of one call for each of many items stand.
+
+    Items before ``next_item`` that are neither open nor given up are done.
+
+    :param given_up: the walks of items that were passed over, as far as they had come
+    :param announced: how many records IRIS says there are, where there is one item
+    :param pages: how many pages IRIS says there are, where there is one item
+    :param came: how many pages have come
+    """
+
+    next_item: int = 0
+    open: tuple[OpenWalk, ...] = ()
+    given_up: tuple[OpenWalk, ...] = ()
+    announced: int | None = None
+    pages: int | None = None
+    came: int = 0
 
     @classmethod
-    def of(cls, call: Call, cursor: Cursor | None) -> Frontier:
-        """Return the pages of one call, from a cursor on.
+    def at(cls, call: Call, cursor: Cursor | None) -> Frontier:
+        """Return the frontier of one call, from a cursor on; None for the beginning.
 
         :raises IrisConfigurationError: when an argument is unusable, a page number in the query included
         """
-        paginator(find(call).paging).start(call)
-        return cls([call], None if cursor is None else Position(next_item=1, open=[Open(0, dict(cursor))]))
+        start = paginator(find(call).paging).start(call)
+        begin = start if cursor is None else cursor
+        return cls(next_item=1, open=(OpenWalk(0, (dict(begin),), whole=cursor is None),))
 
     @property
     def items_done(self) -> int:
-        """How many items are at their end."""
-        return self._next_item - len(self._open)
+        """How many items are at their end, or given up."""
+        return self.next_item - len(self.open)
 
-    def errands(self, at_most: int) -> list[Errand]:
-        """Return what to fetch now: open walks first, then new items, then pages ahead.
+    def is_finished(self, calls: Sequence[Call]) -> bool:
+        """Return whether every walk is at its end."""
+        return not self.open and self.next_item == len(calls)
 
-        :param at_most: how many pages may be on their way or waiting for their turn at once
+    def ask(
+        self, calls: Sequence[Call], under_way: Collection[PageName], at_most: int
+    ) -> tuple[Frontier, list[Errand]]:
+        """Return what to fetch next: the heads of open walks first, then new items, then pages further on.
+
+        :param under_way: the pages that are being fetched
+        :param at_most: how many more may be
         """
-        free = at_most - sum(len(one.asked) + len(one.early) for one in self._open.values())
-        found: list[Errand] = []
-        for item, cursor in itertools.islice(self._candidates(at_most), max(free, 0)):
-            one = self._open[item]
-            one.asked.add(_key(cursor))
-            found.append(Errand(item, one.walk.call, one.row, cursor))
-        return found
+        errands: list[Errand] = []
+        opened = self.open
+        heads = [(walk.item, cursor) for walk in self.open for cursor in walk.todo[:1]]
+        further = [(walk.item, cursor) for walk in self.open for cursor in walk.todo[1:]]
+        for item, cursor in (*heads, *self._beginnings(calls), *further):
+            if len(errands) >= at_most:
+                break
+            if page_name(item, cursor) in under_way:
+                continue
+            errands.append(Errand(item, calls[item], find(calls[item]), cursor))
+            if item >= self.next_item:
+                opened += (OpenWalk(item, (cursor,)),)
+        next_item = self.next_item + len(opened) - len(self.open)
+        return replace(self, next_item=next_item, open=opened), errands
 
-    def _candidates(self, at_most: int) -> Iterator[tuple[int, Cursor]]:
-        for item, one in self._open.items():
-            if one.walk.cursor is not None and one.wants(one.walk.cursor):
-                yield item, one.walk.cursor
-        while self._next_item < len(self._calls):
-            item = self._next_item
-            one = self._open[item] = self._take_up(item, None)
-            self._next_item += 1
-            if one.walk.cursor is not None:
-                yield item, one.walk.cursor
-        for item, one in self._open.items():
-            for cursor in one.ahead(at_most):
-                yield item, cursor
+    def _beginnings(self, calls: Sequence[Call]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for item in range(self.next_item, len(calls)):
+            yield item, dict(paginator(find(calls[item]).paging).start(calls[item]))
 
-    def arrived(self, errand: Errand, page: Page) -> list[Page]:
-        """Enter a page that came, and return what can be written now, in order.
+    def wants(self, errand: Errand) -> bool:
+        """Return whether a page is still to come; it is not once its walk turned out to end before it."""
+        return any(walk.item == errand.item and errand.cursor in walk.todo for walk in self.open)
 
-        :raises IrisPaginationError: when the walk goes in a circle
+    def with_page(self, errand: Errand, page: Page, *, ahead: int) -> Frontier:
+        """Return the frontier after a page that it wants has come.
+
+        :param ahead: how many pages after this one may be known at once
         """
-        one = self._open.get(errand.item)
-        if one is None:
-            return []  # asked for ahead, and the walk turned out to end before it
-        key = _key(errand.cursor)
-        one.asked.discard(key)
-        one.early[key] = (errand.cursor, page)
-        ready = list(self._in_turn(one))
-        if one.walk.cursor is None:
-            self._close(errand.item)
-        return ready
-
-    def _in_turn(self, one: _OpenWalk) -> Iterator[Page]:
-        while one.walk.cursor is not None:
-            key = _key(one.walk.cursor)
-            if key in one.written_ahead:
-                one.walk.cursor = one.written_ahead.pop(key).next
-            elif key in one.early:
-                _, page = one.early.pop(key)
-                one.walk.take(page)
-                self._enter(one, page)
-                yield page
-            else:
-                return
-
-    def _enter(self, one: _OpenWalk, page: Page) -> None:
-        one.latest = page
-        self.pages_done += 1
-        if len(self._calls) == 1:
-            self.announced, self.pages = page.announced, page.pages
-
-    def returned(self, errand: Errand) -> None:
-        """Enter that a page did not come, so that it is asked for again."""
-        one = self._open.get(errand.item)
-        if one is not None:
-            one.asked.discard(_key(errand.cursor))
-
-    def skip(self, item: int) -> None:
-        """Give up an item."""
-        self._open.pop(item, None)
-
-    def too_early(self) -> list[tuple[int, Page]]:
-        """Return the pages that came before their turn, so that they are written and not asked for again."""
-        found = []
-        for item, one in self._open.items():
-            for key, (cursor, page) in one.early.items():
-                following = None if page.next is None else dict(page.next)
-                one.written_ahead[key] = Ahead(item, dict(cursor), following)
-                found.append((item, page))
-            one.early.clear()
-        return found
-
-    def position(self) -> Position:
-        """Return where the export stands, once everything handed out is written."""
-        return Position(
-            next_item=self._next_item,
-            open=[
-                Open(item, dict(one.walk.cursor))
-                for item, one in self._open.items()
-                if one.walk.cursor is not None
-            ],
-            ahead=[ahead for one in self._open.values() for ahead in one.written_ahead.values()],
-            announced=self.announced,
+        walk = self.walk(errand.item).with_page(errand, page, ahead)
+        single = self.next_item == 1
+        return replace(
+            self,
+            open=tuple(
+                walk if one.item == walk.item else one
+                for one in self.open
+                if one.item != walk.item or walk.todo
+            ),
+            announced=page.announced if single else None,
+            pages=page.pages if single else None,
+            came=self.came + 1,
         )
 
-    def _take_up(self, item: int, cursor: Cursor | None) -> _OpenWalk:
-        call = self._calls[item]
-        row = find(call)
-        start = paginator(row.paging).start(call) if cursor is None else cursor
-        return _OpenWalk(walk=Walk(call, start, whole=cursor is None), row=row)
+    def without(self, item: int) -> Frontier:
+        """Return the frontier with an item given up."""
+        left = tuple(walk for walk in self.open if walk.item != item)
+        return replace(self, open=left, given_up=(*self.given_up, self.walk(item)))
 
-    def _close(self, item: int) -> None:
-        one = self._open.pop(item)
-        difference = one.walk.difference()
-        if difference:
-            log.warning(
-                "%s changed while it was read: %s. Records may be missing or double; read it again if that matters",
-                one.walk.call.endpoint,
-                difference,
-            )
+    def reopened(self) -> Frontier:
+        """Return the frontier with everything that was given up to do again."""
+        return replace(self, open=(*self.open, *self.given_up), given_up=())
 
+    def walk(self, item: int) -> OpenWalk:
+        """Return the open walk of an item."""
+        return next(walk for walk in self.open if walk.item == item)
 
-def is_usable(position: Position, calls: Sequence[Call]) -> bool:
-    """Return whether a stored position is one of these calls, and its cursors still mean something to them."""
-    items = {one.item for one in position.open}
-    known = 0 <= position.next_item <= len(calls) and all(0 <= item < position.next_item for item in items)
-    if not known or len(items) < len(position.open) or not {one.item for one in position.ahead} <= items:
-        return False
-    try:
-        cursors = [(one.item, one.cursor) for one in position.open]
-        cursors += [(one.item, one.cursor) for one in position.ahead]
-        for item, cursor in cursors:
-            paginator(find(calls[item]).paging).apply(calls[item], cursor)
-    except IrisConfigurationError:
-        return False
-    return True
+    def is_usable(self, calls: Sequence[Call]) -> bool:
+        """Return whether this is a frontier of these calls, and its cursors still mean something to them."""
+        walks = self.reopened().open
+        items = [walk.item for walk in walks]
+        if not 0 <= self.next_item <= len(calls) or len(set(items)) < len(items):
+            return False
+        if not all(0 <= walk.item < self.next_item and walk.todo for walk in walks):
+            return False
+        try:
+            for walk in walks:
+                for cursor in walk.todo:
+                    paginator(find(calls[walk.item]).paging).apply(calls[walk.item], cursor)
+        except IrisConfigurationError:
+            return False
+        return True
 
 
-def _key(cursor: Cursor) -> str:
-    return json.dumps(dict(cursor), sort_keys=True)
+def tell_difference(call: Call, walk: OpenWalk) -> None:
+    """Log how a finished walk differs from what was announced, if it does."""
+    difference = walk.difference()
+    if difference:
+        log.warning(
+            "%s changed while it was read: %s. Records may be missing or double; read it again if that matters",
+            call.endpoint,
+            difference,
+        )

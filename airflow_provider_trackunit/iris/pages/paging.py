@@ -105,6 +105,10 @@ class Paginator(Protocol):
         """Return the cursors of the pages after this one that are known to exist; none where pages have no numbers."""
         ...
 
+    def number(self, cursor: Cursor) -> int:
+        """Return the place of the page that a cursor names, from 1; 0 where pages have no numbers."""
+        ...
+
 
 def read_members(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     """Return the top-level members of an answer, undecoded. Empty for an answer that is no object.
@@ -262,7 +266,7 @@ class PageNumber:
         return call.with_query(page=str(page_of(cursor, "page", 0)))
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
-        """Return the page; the last is the one that says so, or an empty one."""
+        """Return the page; the last is the one that says so, or an empty one where the number of pages is not said."""
         members = read_members(call, body)
         records = read_records(call, members, self.record_key)
         asked, number, pages = (
@@ -274,7 +278,7 @@ class PageNumber:
             raise IrisPaginationError(f"{call.endpoint}: asked for page {asked} and got page {number}")
         refuse_absurd(call, members, "totalPages")
         counted = number is not None or pages is not None
-        more = bool(records) and counted and (pages is None or asked + 1 < pages)
+        more = counted and (bool(records) if pages is None else asked + 1 < pages)
         first = cursor.get("of", pages)
         if more:
             refuse_growth(call, first, asked + 1)
@@ -290,6 +294,10 @@ class PageNumber:
     def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return the cursors of the following pages, as far as they are announced."""
         return numbered_ahead(page, "page", at_most)
+
+    def number(self, cursor: Cursor) -> int:
+        """Return the place of a page, from 1."""
+        return page_of(cursor, "page", 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,11 +327,13 @@ class After:
         return call if after is None else call.with_query(after=after)
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
-        """Return the page; an empty one is the last, a short one need not be."""
+        """Return the page; neither a short nor an empty one is the last, unless ``after`` stands still with it."""
         members = read_members(call, body)
         records = read_records(call, members, self.record_key)
-        after = _text(call, members, "after") if records else None
+        after = _text(call, members, "after")
         if after is not None and after == cursor["after"]:
+            if not records:
+                return Page(raw_records=records, next=None, body=body)
             raise IrisPaginationError(
                 f"{call.endpoint}: the page after {len(records)} records is the same page again"
             )
@@ -332,6 +342,10 @@ class After:
     def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
+
+    def number(self, cursor: Cursor) -> int:
+        """Return 0: these pages have no numbers."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +373,10 @@ class Unpaged:
     def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
+
+    def number(self, cursor: Cursor) -> int:
+        """Return 0: these pages have no numbers."""
+        return 0
 
     def _records(self, call: Call, body: bytes) -> list[msgspec.Raw]:
         if b"\n" in body or b"\r" in body:

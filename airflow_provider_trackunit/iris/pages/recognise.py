@@ -60,6 +60,11 @@ class Recognise:
         style = None if page.next is None else _style_of(page.next)
         return [] if style is None else style.ahead(page, at_most)
 
+    def number(self, cursor: Cursor) -> int:
+        """Return the place of a page, as its style says; 0 for the first, of which nothing is known yet."""
+        style = _style_of(cursor)
+        return 0 if style is None else style.number(cursor)
+
 
 def _style_of(cursor: Cursor) -> Paginator | None:
     return next((style for key, style in _STYLE_OF_CURSOR.items() if key in cursor), None)

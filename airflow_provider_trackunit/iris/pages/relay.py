@@ -82,8 +82,8 @@ class Relay:
             records = [edge.node for edge in decode_as(call, connection["edges"], list[_Edge])]
         else:
             records = decode_as(call, connection["nodes"], list[msgspec.Raw])
-        following = info.end_cursor if info.has_next_page and records else None
-        if info.has_next_page and records:
+        following = info.end_cursor if info.has_next_page else None
+        if info.has_next_page:
             self._refuse_dead_end(call, cursor, info.end_cursor)
         return Page(
             raw_records=records,
@@ -95,6 +95,10 @@ class Relay:
     def ahead(self, page: Page, at_most: int) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
+
+    def number(self, cursor: Cursor) -> int:
+        """Return 0: these pages have no numbers."""
+        return 0
 
     def _refuse_dead_end(self, call: Call, cursor: Cursor, end_cursor: str | None) -> None:
         if not re.search(r"\$after\b", str(call.json["query"])):

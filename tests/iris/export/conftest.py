@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -9,9 +10,13 @@ import pytest
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.export.export import ExportRequest
-from airflow_provider_trackunit.iris.export.results import Run
+from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.manifest import Run
+from airflow_provider_trackunit.iris.export.parts import lines_encoding
+from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
+
+from .stores import Killed, MortalStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,13 +39,24 @@ def iris(_fleet_server: IrisEmulator) -> IrisEmulator:
     return _fleet_server
 
 
-def new_client(iris: IrisEmulator, **limits: Any) -> IrisClient:
+def credentials_of(iris: IrisEmulator, **others: str) -> Credentials:
+    """Return those of the emulator's API user, or nearly."""
+    known = {
+        "client_id": iris.client_id,
+        "client_secret": iris.client_secret,
+        "username": iris.username,
+        "password": iris.password,
+        "auth_url": iris.auth_url,
+    }
+    return Credentials(**{**known, **others})
+
+
+def new_client(iris: IrisEmulator, **options: Any) -> IrisClient:
     """Return a client that does not sleep; the emulator's limits per second are off, because its clock is real."""
     iris.settings(fleet_calls_per_s=None, series_calls_per_s=None)
-    credentials = Credentials(
-        iris.client_id, iris.client_secret, iris.username, iris.password, auth_url=iris.auth_url
-    )
-    return IrisClient(credentials, iris.url, sleep=lambda _: None, **limits)
+    if options.setdefault("sleep", lambda _: None) is None:
+        del options["sleep"]
+    return IrisClient(credentials_of(iris), iris.url, **options)
 
 
 class MakeRequest(Protocol):
@@ -76,8 +92,36 @@ def wanted(iris: IrisEmulator) -> MakeRequest:
             "run": Run("dag", "task", "run", -1),
             "part_bytes": 100_000,
             "max_concurrency": 1,
+            "encoding": lines_encoding(options.pop("compression", "gzip")),
         }
         where: Any = {"endpoint": endpoint, "output_path": "memory://folder"}
         return ExportRequest(calls=calls, items=items, **{**where, **defaults, **options})
 
     return make
+
+
+def times_asked(iris: IrisEmulator, part: str) -> dict[str, int]:
+    asked: dict[str, int] = {}
+    for request in iris.requests(part):
+        key = f"{request['path']}?{request['query']}"
+        asked[key] = asked.get(key, 0) + 1
+    return asked
+
+
+def pins(iris: IrisEmulator, count: int) -> list[dict[str, str]]:
+    """Return the PINs of machines that have operating hours."""
+    found = new_client(iris).records(FLEET)
+    named = [record["EquipmentHeader"].get("PIN") for record in found if "CumulativeOperatingHours" in record]
+    return [{"pin": pin} for pin in named if pin and "/" not in pin][:count]
+
+
+def survivors(iris: IrisEmulator, request: Any, when: str) -> Iterator[dict[str, bytes]]:
+    """Yield what is left after a kill at the first, the second, ... change of the store, until there are no more."""
+    for dies_at in itertools.count(1):
+        files: dict[str, bytes] = {}
+        try:
+            export_pages(new_client(iris), request, MortalStore(files, dies_at, when))
+        except Killed:
+            yield files
+        else:
+            return

@@ -69,6 +69,7 @@ def result_of(files: dict[str, bytes]) -> tuple[dict[str, Any], list[dict[str, A
     """Return the manifest and all records, after checking that the folder holds what the manifest names and no more."""
     manifest = json.loads(files["_manifest.json"])
     names = [part["name"] for part in manifest["parts"]]
+    names += [manifest["skipped_file"]] if manifest["skipped_file"] else []
     assert sorted(files) == sorted(["_manifest.json", *names])
     records = []
     for part in manifest["parts"]:

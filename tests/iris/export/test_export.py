@@ -6,50 +6,39 @@ import errno
 import itertools
 import json
 import logging
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pytest
 
 from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
     IrisConfigurationError,
-    IrisNotFoundError,
     IrisPermissionError,
     IrisRateLimitError,
     IrisServerError,
     IrisStorageError,
 )
-from airflow_provider_trackunit.iris.export.export import export_pages
-from airflow_provider_trackunit.iris.export.results import Run
+from airflow_provider_trackunit.iris.export.export import Export, export_pages
+from airflow_provider_trackunit.iris.export.manifest import Run
 
-from .conftest import ASSETS, FLEET, HOURS, MakeRequest, new_client
+from .conftest import ASSETS, FLEET, HOURS, MakeRequest, new_client, survivors, times_asked
 from .stores import Killed, MemoryStore, MortalStore, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_trackunit.emulator import IrisEmulator
+
+
+def records_of(files: dict[str, bytes]) -> list[dict[str, Any]]:
+    manifest = json.loads(files["_manifest.json"])
+    return result_of(
+        {name: files[name] for name in ["_manifest.json", *(p["name"] for p in manifest["parts"])]}
+    )[1]
 
 
 def ids(records: list[dict[str, Any]]) -> list[str]:
     return [record["id"] for record in records]
-
-
-def times_asked(iris: IrisEmulator, part: str) -> dict[str, int]:
-    asked: dict[str, int] = {}
-    for request in iris.requests(part):
-        key = f"{request['path']}?{request['query']}"
-        asked[key] = asked.get(key, 0) + 1
-    return asked
-
-
-def pins(iris: IrisEmulator, count: int) -> list[dict[str, str]]:
-    """Return the PINs of machines that have operating hours."""
-    found = new_client(iris).records(FLEET)
-    named = [record["EquipmentHeader"].get("PIN") for record in found if "CumulativeOperatingHours" in record]
-    return [{"pin": pin} for pin in named if pin and "/" not in pin][:count]
 
 
 # -- what comes out
@@ -57,13 +46,13 @@ def pins(iris: IrisEmulator, count: int) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("max_concurrency", [1, 4])
 @pytest.mark.parametrize("compression", ["gzip", None])
-def test_every_record_is_there_once_and_in_order(
+def test_every_record_is_there_once(
     iris: IrisEmulator, wanted: MakeRequest, max_concurrency: int, compression: str | None
 ) -> None:
     store = MemoryStore()
     export_pages(new_client(iris), wanted(max_concurrency=max_concurrency, compression=compression), store)
     manifest, records = result_of(store.files)
-    assert ids(records) == ids(list(new_client(iris).records(ASSETS)))
+    assert sorted(ids(records)) == sorted(ids(list(new_client(iris).records(ASSETS))))
     assert len(manifest["parts"]) > 3
     assert manifest["announced"] == manifest["records"] == 1000
     assert manifest["requests"] == 20
@@ -103,32 +92,36 @@ def test_a_collection_that_changed_is_read_to_its_end_with_a_warning(
     assert "1000 records were announced at first and 900 at the end" in caplog.text
 
 
-def test_the_log_has_a_line_a_part_and_one_at_the_end(
+def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.name.startswith("airflow_provider_trackunit")]
+
+
+def test_the_log_has_a_line_every_half_minute_and_one_at_the_end(
     iris: IrisEmulator, wanted: MakeRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "airflow_provider_trackunit")
-    manifest = export_pages(new_client(iris), wanted(), MemoryStore())
-    lines = [one.getMessage() for one in caplog.records if one.name.startswith("airflow_provider_trackunit")]
-    assert len(lines) == len(manifest.parts) + 1
-    assert lines[0].startswith("part-00000.jsonl.gz: ")
-    assert "of 20 pages" in lines[0]
-    assert "s left" in lines[0]
-    assert "1000 records in" in lines[-1]
+    clock = itertools.count(step=2)  # two seconds from look to look
+    Export(new_client(iris), wanted(part_bytes=10**9), MemoryStore(), clock=lambda: next(clock)).run()
+    *during, end = lines_of(caplog)
+    assert 2 <= len(during) <= 10
+    for line in during:
+        assert re.fullmatch(
+            rf"{ASSETS}: \d+ of 20 pages; \d+ records, \d+ records/s(, about \d+ s left)?", line
+        ), line
+    assert "1000 records in" in end
+    assert "20 requests" in end
+
+
+def test_a_quick_export_of_one_collection_says_one_line_and_nothing_of_items(
+    iris: IrisEmulator, wanted: MakeRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "airflow_provider_trackunit")
+    export_pages(new_client(iris), wanted(), MemoryStore())
+    (line,) = lines_of(caplog)
+    assert "item" not in line
 
 
 # -- killed
-
-
-def survivors(iris: IrisEmulator, request: Any, when: str) -> Iterator[dict[str, bytes]]:
-    """Yield what is left after a kill at the first, the second, ... change of the store, until there are no more."""
-    for dies_at in itertools.count(1):
-        files: dict[str, bytes] = {}
-        try:
-            export_pages(new_client(iris), request, MortalStore(files, dies_at, when))
-        except Killed:
-            yield files
-        else:
-            return
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -137,12 +130,12 @@ def test_killed_at_any_write_the_next_try_completes_it_with_every_record_once(
     iris: IrisEmulator, wanted: MakeRequest, when: str, max_concurrency: int
 ) -> None:
     request = wanted(max_concurrency=max_concurrency)
-    expected = ids(list(new_client(iris).records(ASSETS)))
+    expected = sorted(ids(list(new_client(iris).records(ASSETS))))
     kills = 0
     for files in survivors(iris, request, when):
         kills += 1
         export_pages(new_client(iris), request, MemoryStore(files))
-        assert ids(result_of(files)[1]) == expected, f"killed {when} change {kills}"
+        assert sorted(ids(result_of(files)[1])) == expected, f"killed {when} change {kills}"
     # How many writes there are depends on how the pages came together where several are asked for at once.
     assert kills > 8
 
@@ -236,7 +229,7 @@ def unfinished(iris: IrisEmulator, request: Any) -> dict[str, bytes]:
     [
         lambda data: data[: len(data) // 2],
         lambda _: b"",
-        lambda data: data.replace(b'"version":1', b'"version":2'),
+        lambda data: data.replace(b'"version":2', b'"version":3'),
         lambda _: b"[]",
         lambda data: data.replace(b'"next_item":1', b'"next_item":"x"'),
     ],
@@ -278,18 +271,45 @@ def test_a_shorter_run_leaves_nothing_of_the_one_before(iris: IrisEmulator, want
     assert (len(records), len(manifest["parts"])) == (100, 1)
 
 
-def test_while_a_former_result_is_replaced_nobody_can_take_it_for_whole(
+def reader_of(files: dict[str, bytes]) -> list[str]:
+    """Return what a reader gets who follows the manifest now."""
+    manifest = json.loads(files["_manifest.json"])
+    assert all(len(files[part["name"]]) == part["bytes"] for part in manifest["parts"])
+    return ids(records_of(files))
+
+
+def test_while_a_former_result_is_replaced_a_reader_gets_the_one_or_the_other_whole(
     iris: IrisEmulator, wanted: MakeRequest
 ) -> None:
     store = MemoryStore()
     export_pages(new_client(iris), wanted(), store)
+    old = sorted(reader_of(store.files))
+    iris.fleet(shrink=100)
+    new = sorted(ids(list(new_client(iris).records(ASSETS))))
     seen: list[bool] = []
-    store.before = lambda _number, name: (
-        seen.append("_manifest.json" in store.files) if "part" in name else None
-    )
+
+    def look(_number: int, _name: str) -> None:
+        found = sorted(reader_of(store.files))
+        assert found in (old, new)
+        seen.append(found == new)
+
+    store.before = store.after = look
     export_pages(new_client(iris), wanted(run=Run("dag", "task", "next run", -1)), store)
-    assert seen
-    assert not any(seen)
+    assert seen == sorted(seen)
+    assert {False, True} == set(seen)
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["the first request", "all of them"])
+def test_a_finished_task_that_is_cleared_and_refused_leaves_the_former_result_as_it_was(
+    iris: IrisEmulator, wanted: MakeRequest, times: int | None
+) -> None:
+    store = MemoryStore()
+    export_pages(new_client(iris), wanted(), store)
+    kept = dict(store.files)
+    iris.fault(path=ASSETS, kind="status", status=403, times=times)
+    with pytest.raises(IrisPermissionError):
+        export_pages(new_client(iris), wanted(), store)
+    assert {name: store.files[name] for name in kept} == kept
 
 
 def test_a_run_that_dies_while_it_clears_the_folder_leaves_nothing_that_counts_what_is_gone(
@@ -313,10 +333,11 @@ def test_a_run_that_dies_while_it_clears_the_folder_leaves_nothing_that_counts_w
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_two_mapped_instances_in_one_place_are_refused(
+def test_two_mapped_instances_that_ask_for_different_things_in_one_place_are_refused(
     iris: IrisEmulator, wanted: MakeRequest, *, finished: bool
 ) -> None:
-    first, second = wanted(run=Run("dag", "task", "run", 0)), wanted(run=Run("dag", "task", "run", 1))
+    first = wanted(run=Run("dag", "task", "run", 0))
+    second = wanted(run=Run("dag", "task", "run", 1), query={"size": 100})
     files: dict[str, bytes] = {}
     if finished:
         export_pages(new_client(iris), first, MemoryStore(files))
@@ -327,6 +348,21 @@ def test_two_mapped_instances_in_one_place_are_refused(
         export_pages(new_client(iris), second, MemoryStore(files))
     assert "ti.map_index" in str(raised.value)
     assert files == kept
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_an_instance_whose_map_index_changed_goes_on_in_its_own_folder(
+    iris: IrisEmulator, wanted: MakeRequest, *, finished: bool
+) -> None:
+    """The list of a mapped task changed and the task was cleared: the same machine now has another index."""
+    first, second = wanted(run=Run("dag", "task", "run", 0)), wanted(run=Run("dag", "task", "run", 3))
+    files: dict[str, bytes] = {}
+    if finished:
+        export_pages(new_client(iris), first, MemoryStore(files))
+    else:
+        files = unfinished(iris, first)
+    export_pages(new_client(iris), second, MemoryStore(files))
+    assert len(set(ids(result_of(files)[1]))) == 1000
 
 
 def test_a_try_that_was_given_up_for_lost_stops_when_another_has_taken_over(
@@ -349,14 +385,14 @@ def test_a_try_that_was_given_up_for_lost_stops_when_another_has_taken_over(
 # -- a store that refuses
 
 
-@pytest.mark.parametrize("name", ["part-00001.jsonl.gz", "_checkpoint.json", "_manifest.json"])
+@pytest.mark.parametrize("name", ["part-00001", "_checkpoint.json", "_manifest.json"])
 def test_a_full_disk_is_said_and_the_next_try_goes_on(
     iris: IrisEmulator, wanted: MakeRequest, name: str
 ) -> None:
     store = MemoryStore()
 
     def full(number: int, written: str) -> None:
-        if number > 3 and written == name:
+        if number > 3 and written.startswith(name):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     store.before = full
@@ -382,131 +418,6 @@ def test_a_failure_of_iris_is_what_is_raised_even_when_saving_fails_too(
     store.before = full
     with pytest.raises((IrisServerError, IrisStorageError)):
         export_pages(new_client(iris, max_attempts=1), wanted(part_bytes=10**9), store)
-
-
-# -- many items
-
-
-@pytest.mark.parametrize("max_concurrency", [1, 8])
-def test_every_record_of_a_fan_out_carries_its_item(
-    iris: IrisEmulator, wanted: MakeRequest, max_concurrency: int
-) -> None:
-    items = pins(iris, 30)
-    store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=items, max_concurrency=max_concurrency), store)
-    manifest, records = result_of(store.files)
-    by_pin: dict[str, list[float]] = {}
-    for record in records:
-        by_pin.setdefault(record["_request"]["pin"], []).append(record["Hour"])
-    for item in items:
-        alone = [record["Hour"] for record in new_client(iris).records(HOURS, path_params=item)]
-        assert by_pin.get(item["pin"], []) == alone
-    assert manifest["announced"] is None
-    assert manifest["requests"] == 30
-    assert iris.stats()["tokens"]
-
-
-def test_a_fan_out_that_is_cut_off_asks_for_no_finished_item_again(
-    iris: IrisEmulator, wanted: MakeRequest
-) -> None:
-    items = pins(iris, 40)
-    iris.settings(aemp_pool_calls=0)
-    iris.advance(3600)
-    request = wanted(HOURS, items=items, max_concurrency=4, part_bytes=5_000)
-    broken = items[25]["pin"]
-    iris.fault(path=f"/{broken}/", kind="status", status=500, times=1)
-    store = MemoryStore()
-    with pytest.raises(IrisServerError):
-        export_pages(new_client(iris, max_attempts=1), request, store)
-    export_pages(new_client(iris), request, store)
-    _, records = result_of(store.files)
-    keys = [(record["_request"]["pin"], record["datetime"]) for record in records]
-    assert len(set(keys)) == len(keys)
-    asked = times_asked(iris, "/CumulativeOperatingHours/")
-    assert {path.split("/")[10]: times for path, times in asked.items() if times > 1} == {broken: 2}
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_fan_out_killed_at_any_write_is_completed_with_every_record_once(
-    iris: IrisEmulator, wanted: MakeRequest, when: str
-) -> None:
-    items = pins(iris, 12)
-    request = wanted(HOURS, items=items, max_concurrency=3, part_bytes=8_000)
-    whole: dict[str, bytes] = {}
-    export_pages(new_client(iris), request, MemoryStore(whole))
-    expected = sorted(json.dumps(record) for record in result_of(whole)[1])
-    kills = 0
-    for files in survivors(iris, request, when):
-        kills += 1
-        export_pages(new_client(iris), request, MemoryStore(files))
-        assert sorted(json.dumps(record) for record in result_of(files)[1]) == expected
-    assert kills > 6
-
-
-def test_items_that_iris_refuses_are_noted_and_passed_over_on_request(
-    iris: IrisEmulator, wanted: MakeRequest
-) -> None:
-    items = [*pins(iris, 5), {"pin": "no-such-machine"}]
-    store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=items, skip_refused=True, max_concurrency=3), store)
-    manifest, records = result_of(store.files)
-    assert manifest["skipped"] == [
-        {"path_params": {"pin": "no-such-machine"}, "status": 404, "code": "not_found"}
-    ]
-    assert {record["_request"]["pin"] for record in records} <= {item["pin"] for item in items[:5]}
-
-
-def test_without_that_request_a_refused_item_fails_the_export(
-    iris: IrisEmulator, wanted: MakeRequest
-) -> None:
-    items = [*pins(iris, 5), {"pin": "no-such-machine"}]
-    with pytest.raises(IrisNotFoundError):
-        export_pages(new_client(iris), wanted(HOURS, items=items), MemoryStore())
-
-
-def test_a_missing_right_is_not_taken_for_an_empty_collection(
-    iris: IrisEmulator, wanted: MakeRequest
-) -> None:
-    iris.fault(path="/CumulativeOperatingHours/", kind="status", status=403, times=None)
-    store = MemoryStore()
-    with pytest.raises(IrisPermissionError, match="all 7 items"):
-        export_pages(new_client(iris), wanted(HOURS, items=pins(iris, 7), skip_refused=True), store)
-    assert "_manifest.json" not in store.files
-
-
-def test_hopeless_items_are_not_all_asked_for(iris: IrisEmulator, wanted: MakeRequest) -> None:
-    iris.fault(path="/CumulativeOperatingHours/", kind="status", status=403, times=None)
-    items = pins(iris, 400)
-    with pytest.raises(IrisPermissionError):
-        export_pages(new_client(iris), wanted(HOURS, items=items, skip_refused=True), MemoryStore())
-    assert len(iris.requests("/CumulativeOperatingHours/")) == 101
-
-
-def test_what_was_skipped_before_a_kill_is_in_the_manifest_after_it(
-    iris: IrisEmulator, wanted: MakeRequest
-) -> None:
-    items = [{"pin": "no-such-machine"}, *pins(iris, 10)]
-    request = wanted(HOURS, items=items, skip_refused=True, part_bytes=1000)
-    files: dict[str, bytes] = {}
-    with pytest.raises(Killed):
-        export_pages(new_client(iris), request, MortalStore(files, dies_at=6, when="after"))
-    export_pages(new_client(iris), request, MemoryStore(files))
-    assert [one["path_params"] for one in result_of(files)[0]["skipped"]] == [{"pin": "no-such-machine"}]
-
-
-def test_what_was_skipped_before_a_failure_is_in_the_manifest_once(
-    iris: IrisEmulator, wanted: MakeRequest
-) -> None:
-    known = pins(iris, 2)
-    request = wanted(HOURS, items=[known[0], {"pin": "no-such-machine"}, known[1]], skip_refused=True)
-    iris.fault(path=f"/ID/{quote(known[1]['pin'], safe='')}/", kind="status", status=503, times=2)
-    store = MemoryStore()
-    with pytest.raises(IrisServerError):
-        export_pages(new_client(iris), request, store)
-    export_pages(new_client(iris), request, store)
-    assert [one["path_params"] for one in result_of(store.files)[0]["skipped"]] == [
-        {"pin": "no-such-machine"}
-    ]
 
 
 @pytest.mark.parametrize("options", [{"part_bytes": 0}, {"max_concurrency": 0}, {"compression": "zip"}])

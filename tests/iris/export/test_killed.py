@@ -22,8 +22,9 @@ import json, sys
 from fsspec.implementations.local import LocalFileSystem
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.export.export import ExportRequest, export_pages
-from airflow_provider_trackunit.iris.export.results import Run
+from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.manifest import Run
+from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.storage import FolderStore
 

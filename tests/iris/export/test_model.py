@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from airflow_provider_trackunit.iris.export.results import Run, read_checkpoint
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -30,7 +31,6 @@ from airflow_provider_trackunit.iris.errors import (
     IrisStorageError,
 )
 from airflow_provider_trackunit.iris.export.export import ExportRequest, export_pages
-from airflow_provider_trackunit.iris.export.results import Run, read_checkpoint
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 from tests.airflow.round_trip import rebuilt
 

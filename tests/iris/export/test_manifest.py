@@ -8,44 +8,45 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError
-from airflow_provider_trackunit.iris.export.results import (
-    Checkpoint,
+from airflow_provider_trackunit.iris.export.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from airflow_provider_trackunit.iris.export.manifest import (
     Manifest,
     Part,
     Run,
     Skipped,
-    fingerprint,
-    is_ours,
-    now,
-    part_name,
-    read_checkpoint,
     read_manifest,
-    write_checkpoint,
+    utc_text,
+    write_manifest,
 )
-from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
+from airflow_provider_trackunit.iris.export.parts import lines_encoding
+from airflow_provider_trackunit.iris.export.request import ExportRequest
+from airflow_provider_trackunit.iris.http.tokens import Credentials
+from airflow_provider_trackunit.iris.pages.frontier import Frontier, OpenWalk
 
 ORIGIN = "https://iris.trackunit.com"
 RUN = Run("fleet", "assets", "manual__1", 3)
 CHECKPOINT = Checkpoint(
-    fingerprint="f",
+    request="f",
     run=RUN,
     writer="w",
-    started_at="2026-01-15T06:00:00Z",
-    position=Position(
-        next_item=2, open=[Open(1, {"page": 3})], ahead=[Ahead(1, {"page": 5}, None)], announced=9
+    started_at_s=1.0,
+    saved_at_s=2.0,
+    frontier=Frontier(
+        next_item=3,
+        open=(OpenWalk(1, ({"page": 3}, {"page": 5}), reached=6, records=9, announced=(9, 8)),),
+        given_up=(OpenWalk(0, ({"page": 0},)),),
+        came=2,
     ),
-    parts=[Part("part-00000.jsonl.gz", 4, 77)],
-    skipped=[Skipped({"pin": "X"}, 404, None)],
+    parts=(Part("part-00000-0123456789abcdef.jsonl.gz", 4, 77),),
+    skipped=(Skipped({"pin": "X"}, 404, None),),
+    bad_values={"hours": 1},
     requests=7,
 )
 MANIFEST = Manifest(
     endpoint="/api/x",
     output_path="s3://lake/x",
     records=4,
-    parts=[Part("part-00000.jsonl", 4, 77)],
-    compression=None,
-    announced=None,
-    skipped=[],
+    parts=(Part("part-00000-0123456789abcdef.jsonl", 4, 77),),
     requests=1,
     started_at="2026-01-15T06:00:00Z",
     finished_at="2026-01-15T06:00:02Z",
@@ -72,8 +73,8 @@ def test_a_checkpoint_that_was_edited_or_damaged_is_not_used() -> None:
 
 
 def test_a_checkpoint_of_another_version_is_not_half_understood() -> None:
-    stored = {**msgspec.to_builtins(CHECKPOINT), "version": 2}
-    with pytest.raises(IrisCheckpointError, match=r"_checkpoint\.json is of version 2.*writes 1"):
+    stored = {**msgspec.to_builtins(CHECKPOINT), "version": 3}
+    with pytest.raises(IrisCheckpointError, match=r"_checkpoint\.json is of version 3.*writes 2"):
         read_checkpoint(msgspec.json.encode(stored))
 
 
@@ -89,8 +90,8 @@ def test_the_version_is_read_first_so_that_a_new_shape_is_not_called_broken() ->
         b"\xff",
         b"null",
         b"{}",
-        b'{"version":1}',
-        b'{"version":"1"}',
+        b'{"version":2}',
+        b'{"version":"2"}',
         msgspec.json.encode(CHECKPOINT)[:-9],
         b"[" * 100_000,
     ],
@@ -101,7 +102,7 @@ def test_a_checkpoint_that_is_cut_off_or_foreign_says_so(data: bytes) -> None:
 
 
 def test_a_manifest_comes_back_as_it_was() -> None:
-    assert read_manifest(msgspec.json.encode(MANIFEST)) == MANIFEST
+    assert read_manifest(write_manifest(MANIFEST)) == MANIFEST
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"{}", msgspec.json.encode(MANIFEST)[:-9], b"[" * 100_000])
@@ -109,19 +110,48 @@ def test_a_manifest_that_cannot_be_read_is_none(data: bytes) -> None:
     assert read_manifest(data) is None
 
 
+def test_a_manifest_of_version_0_1_0_is_still_read() -> None:
+    old = {
+        "endpoint": "/api/x",
+        "output_path": "s3://lake/x",
+        "records": 4,
+        "parts": [{"name": "part-00000.jsonl.gz", "records": 4, "bytes": 77}],
+        "compression": "gzip",
+        "announced": 4,
+        "skipped": [{"path_params": {"pin": "X"}, "status": 404, "code": None}],
+        "requests": 1,
+        "started_at": "2026-01-15T06:00:00Z",
+        "finished_at": "2026-01-15T06:00:02Z",
+        "run": {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1},
+    }
+    manifest = read_manifest(msgspec.json.encode(old))
+    assert manifest is not None
+    assert manifest.files == {"part-00000.jsonl.gz"}
+
+
 @pytest.mark.parametrize(
-    ("other", "siblings"),
+    ("other", "same"),
     [
         pytest.param(Run("fleet", "assets", "manual__1", 4), True, id="another item of the same task"),
-        pytest.param(RUN, False, id="itself"),
+        pytest.param(RUN, True, id="itself"),
         pytest.param(Run("other", "assets", "manual__1", 4), False, id="another dag"),
         pytest.param(Run("fleet", "other", "manual__1", 4), False, id="another task"),
         pytest.param(Run("fleet", "assets", "manual__2", 4), False, id="another run"),
     ],
 )
-def test_mapped_instances_of_one_task_in_one_run_are_siblings(other: Run, siblings: bool) -> None:
-    assert RUN.is_sibling_of(other) is siblings
-    assert other.is_sibling_of(RUN) is siblings
+def test_the_map_index_is_no_part_of_what_a_task_does(other: Run, same: bool) -> None:
+    assert RUN.is_same_work(other) is same
+    assert other.is_same_work(RUN) is same
+
+
+ACCOUNT = Credentials("client", "secret", "user", "password")
+
+
+def fingerprint(
+    calls: list[Call], compression: str | None = "gzip", account: Credentials = ACCOUNT, **options: Any
+) -> str:
+    encoding = lines_encoding(compression)
+    return ExportRequest("/api/x", "memory://x", calls, encoding=encoding, **options).fingerprint(account)
 
 
 ASKED = call(query_params={"size": 5}, method="POST", json={"a": 1, "b": [2]})
@@ -178,46 +208,30 @@ def test_whatever_changes_the_output_changes_the_fingerprint(
     assert fingerprint(calls, compression) != fingerprint([ASKED], "gzip")
 
 
+@pytest.mark.parametrize(
+    "account",
+    [
+        pytest.param(Credentials("another", "secret", "user", "password"), id="another client"),
+        pytest.param(Credentials("client", "secret", "another", "password"), id="another user"),
+    ],
+)
+def test_another_account_asks_for_something_else(account: Credentials) -> None:
+    assert fingerprint([ASKED], account=account) != fingerprint([ASKED])
+
+
+def test_a_corrected_secret_is_the_same_account() -> None:
+    corrected = Credentials("client", "new secret", "user", "new password")
+    assert fingerprint([ASKED], account=corrected) == fingerprint([ASKED])
+
+
+def test_the_items_are_part_of_the_request() -> None:
+    assert fingerprint([ASKED], items=[{"pin": 1}]) != fingerprint([ASKED], items=[{"pin": 2}])
+    assert fingerprint([ASKED], items=[{}]) != fingerprint([ASKED])
+
+
 def test_headers_do_not_change_what_is_written() -> None:
     assert fingerprint([call(headers={"X-Trace": "1"})], None) == fingerprint([call()], None)
 
 
-def test_parts_are_named_so_that_names_sort_as_numbers_do() -> None:
-    names = [part_name(number, "gzip") for number in (0, 9, 10, 99_999)]
-    assert names == [
-        "part-00000.jsonl.gz",
-        "part-00009.jsonl.gz",
-        "part-00010.jsonl.gz",
-        "part-99999.jsonl.gz",
-    ]
-    assert part_name(7, None) == "part-00007.jsonl"
-    assert part_name(123_456, None) == "part-123456.jsonl"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["_manifest.json", "_checkpoint.json", "part-00000.jsonl", "part-00001.jsonl.gz", "part-123456.jsonl"],
-)
-def test_the_files_of_an_export_may_be_deleted_by_the_next(name: str) -> None:
-    assert is_ours(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "data.jsonl",
-        "part-0.jsonl",
-        "part-00000.jsonl.gz.bak",
-        "my-part-00000.jsonl",
-        "part-00000.parquet",
-        "_manifest.json.old",
-        "PART-00000.JSONL",
-    ],
-)
-def test_the_files_of_others_are_left_alone(name: str) -> None:
-    assert not is_ours(name)
-
-
 def test_the_time_is_written_in_utc_to_the_second() -> None:
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", now())
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", utc_text(1_800_000_000.9))

@@ -1,0 +1,77 @@
+"""The checkpoint: where an unfinished export stands, for the next try of the same run. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from airflow_provider_trackunit.iris.errors import IrisCheckpointError
+from airflow_provider_trackunit.iris.export.manifest import Part, Run, Skipped
+from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+
+CHECKPOINT: Final = "_checkpoint.json"
+
+# Raised whenever the meaning of a checkpoint changes: one of another version is never half understood.
+_VERSION: Final = 2
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the next try needs to go on where this one stopped.
+
+    :param request: fingerprint of the request and the output form; another request never resumes from here
+    :param writer: the try that wrote it; one that finds another here has been replaced
+    :param started_at_s: when the first try began, in seconds since the epoch
+    :param saved_at_s: when this was written
+    :param finished: whether nothing is left to ask for, so that its writer may be about to publish
+    :param spared: tries that were about to publish when they were replaced; their files are not cleaned up yet
+    :param requests: API requests sent so far, retries included
+    :param checksum: of everything else, so that a checkpoint that was damaged or edited never decides what is missing
+    """
+
+    request: str
+    run: Run
+    writer: str
+    started_at_s: float
+    saved_at_s: float
+    finished: bool = False
+    spared: tuple[str, ...] = ()
+    version: int = _VERSION
+    frontier: Frontier = Frontier()
+    parts: tuple[Part, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    bad_values: dict[str, int] = {}
+    requests: int = 0
+    checksum: str = ""
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+def write_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """Return a checkpoint as it is stored."""
+    return msgspec.json.encode(msgspec.structs.replace(checkpoint, checksum=_checksum(checkpoint)))
+
+
+def _checksum(checkpoint: Checkpoint) -> str:
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(checkpoint, checksum=""))).hexdigest()
+
+
+def read_checkpoint(data: bytes) -> Checkpoint:
+    """Return a stored checkpoint.
+
+    :raises IrisCheckpointError: when it is cut off, damaged, or of another version
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Version).version
+        if version != _VERSION:
+            raise IrisCheckpointError(f"{CHECKPOINT} is of version {version}; this package writes {_VERSION}")
+        checkpoint = msgspec.json.decode(data, type=Checkpoint)
+        if checkpoint.checksum != _checksum(checkpoint):
+            raise IrisCheckpointError(f"{CHECKPOINT} cannot be read (its checksum is another)")
+        return msgspec.structs.replace(checkpoint, checksum="")
+    except BROKEN_JSON as error:
+        raise IrisCheckpointError(f"{CHECKPOINT} cannot be read ({error})") from None

@@ -1,0 +1,398 @@
+"""One output folder, and the right of one try to write into it.
+
+What is promised: a manifest is there or it is not, and where it is, all that it names is there, whole, and holds every
+record once. A result is swapped, never edited.
+
+What a try does, in this order, and what is left when it ends in between:
+
+1. **Claim**: write ``_checkpoint.json`` with its own name as the writer. The former manifest and its parts stay as they
+   are. Ends before: nothing changed. Ends after: the next try of the run goes on from that checkpoint.
+2. **Keep**, at least every ``checkpoint_interval_s``: find itself in the checkpoint, write a part, then the checkpoint
+   that counts it. Every part has a name of its own, with the try in it, and is never written again. Ends between the
+   two: the part is counted nowhere, and its pages are asked for again. A write that raised may have landed all the
+   same: a part then is counted nowhere, a checkpoint is as good as the one before it.
+3. **Publish**, once a checkpoint is written that says "finished": find itself in the checkpoint, find the manifest as it
+   was at the beginning, find all parts, and replace the manifest in one write. If that write raises, the manifest is
+   read back: it may have landed. Ends before it lands: the former result is there, and the next try publishes.
+4. **Clean up**: list the folder, find itself in the checkpoint once more, and delete what is ours in that list and not
+   in the manifest; the checkpoint last. Ends in between: the next result cleans up.
+
+Two tries can be alive at once: one that was given up for lost returns from a slow upload. The second claims the folder
+by its checkpoint, so the first finds another writer there at its next step, and stops. No store that we can count on
+has a test-and-set, so a try may be held up between such a look and the write behind it, for as long as it likes. Even
+then nothing breaks:
+
+* A try whose *keep* is held up writes its checkpoint over that of the other, which then finds another writer and stops.
+  One of them goes on.
+* A try whose *publish* is held up still names only parts that are there. Say A is about to publish, and B claims the
+  folder, publishes its own result and cleans up. A wrote "finished" before it looked at the manifest; B wrote the
+  manifest before it looks at the checkpoint. Whichever way their steps interleave, A sees the manifest of B and stops,
+  or B sees the checkpoint of A and deletes nothing. And if B found the "finished" of A when it claimed the folder, it
+  either went on from it, and names the same parts itself, or it *spares* them: they are deleted only when their try
+  began more than a day ago.
+* B looks at the checkpoint after it has listed the folder, so that a try C that claims the folder later has no file in
+  that list. If B then deletes the checkpoint of C, C finds none, and the manifest as it was at its own beginning: it
+  goes on.
+
+Files of others are never touched. Ours are told by their names: the try in them has sixteen hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import secrets
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisError, IrisStorageError
+from airflow_provider_trackunit.iris.export.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from airflow_provider_trackunit.iris.export.manifest import (
+    MANIFEST,
+    Manifest,
+    Part,
+    read_manifest,
+    write_manifest,
+)
+from airflow_provider_trackunit.iris.export.parts import add_counts
+from airflow_provider_trackunit.iris.export.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from airflow_provider_trackunit.iris.export.request import ExportRequest
+
+log = logging.getLogger(__name__)
+
+_TRY: Final = r"[0-9a-f]{16}"
+_FILE: Final = re.compile(rf"(?:part|skipped)-\d{{5,}}-({_TRY})\.(?:jsonl|jsonl\.gz|parquet)")
+# What a store writes first and renames then, should it have to.
+_UNFINISHED: Final = re.compile(
+    rf"(?:{_FILE.pattern}|{re.escape(MANIFEST)}|{re.escape(CHECKPOINT)})\.{_TRY}\.unfinished"
+)
+
+# A try that was about to publish when it was replaced is held up for less than this, or for ever.
+_SPARED_S: Final = 86_400.0
+
+
+class Store(Protocol):
+    """One folder of a file system or bucket. Every method raises OSError, or what its library raises.
+
+    What was written is seen by every later read and listing, as on a local disk, S3, GCS and Azure.
+    """
+
+    #: How messages name the place; without credentials.
+    label: str
+
+    def names(self) -> list[str]:
+        """Return the names of the files in the folder; none when it does not exist."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, None when it does not exist."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file so that it appears whole or not at all, in the place of a former one."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete a file; nothing happens when it does not exist."""
+        ...
+
+
+class Folder:
+    """The folder of one export, seen by one try of it.
+
+    :param fingerprint: of the request and the account
+    :param wall_clock: seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        request: ExportRequest,
+        fingerprint: str,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._request = request
+        self._fingerprint = fingerprint
+        self._wall_clock = wall_clock
+        self._try = f"{int(wall_clock()) & 0xFFFFFFFF:08x}{secrets.token_hex(4)}"
+        self._numbers = itertools.count()
+        self._spared: tuple[str, ...] = ()
+        self._former: bytes | None = None
+        self.label = store.label
+        self.started_at_s = wall_clock()
+        self.requests_before = 0
+
+    # -- 1. claim
+
+    def begin(self) -> State:
+        """Claim the folder, and return where to begin: a usable checkpoint of this run, or nothing.
+
+        :raises IrisCheckpointError: when another instance of this task and run has something else in this folder
+        :raises IrisStorageError: when the folder cannot be read or written
+        """
+        found = self._found_checkpoint()
+        self._former = self._read(MANIFEST)
+        self._refuse_sibling(found)
+        state = None if found is None else self._resumed(found)
+        if found is not None:
+            self._spared = self._spared_by(found, resumed=state is not None)
+        return self._claim(state or State())
+
+    def begin_anew(self) -> State:
+        """Return the beginning, whatever was reached before."""
+        self.started_at_s = self._wall_clock()
+        return self._claim(State())
+
+    def _claim(self, state: State) -> State:
+        self._numbers = itertools.count(len(state.parts))
+        self._write_checkpoint(state, requests=self.requests_before, finished=False)
+        return state
+
+    def _found_checkpoint(self) -> Checkpoint | None:
+        data = self._read(CHECKPOINT)
+        try:
+            return None if data is None else read_checkpoint(data)
+        except IrisCheckpointError as error:
+            log.warning("%s in %s. It is not used; the export begins anew", error, self.label)
+            return None
+
+    def _refuse_sibling(self, checkpoint: Checkpoint | None) -> None:
+        """Refuse the folder of another mapped instance, unless it does the same work."""
+        mine = self._request.run
+        manifest = read_manifest(self._former)
+        for found in (checkpoint, manifest):
+            if found is None or not found.run.is_same_work(mine):
+                continue
+            if found.run.map_index != mine.map_index and found.request != self._fingerprint:
+                raise IrisCheckpointError(
+                    f"{self.label} is also the output_path of map index {found.run.map_index} of this task in this "
+                    "run, which asks for something else. Give each mapped instance its own, for example with "
+                    "{{ ti.map_index }} in output_path"
+                )
+
+    def _resumed(self, found: Checkpoint) -> State | None:
+        """Return where a checkpoint of this run and request stands; None when it is none, or cannot be used."""
+        if found.request != self._fingerprint or not found.run.is_same_work(self._request.run):
+            return None
+        age_s = self._wall_clock() - found.saved_at_s
+        if abs(age_s) > self._request.resume_within_s:
+            log.warning(
+                "%s in %s was written %.1f days ago, longer than resume_within. It is not used; the export begins anew",
+                CHECKPOINT,
+                self.label,
+                age_s / 86_400,
+            )
+            return None
+        if not self._is_whole(found):
+            log.warning(
+                "%s in %s counts parts that are not there, or pages that are not of this request. It is not used; the "
+                "export begins anew",
+                CHECKPOINT,
+                self.label,
+            )
+            return None
+        self.started_at_s, self.requests_before = found.started_at_s, found.requests
+        log.info(
+            "Going on after %d stored records in %d parts",
+            sum(p.records for p in found.parts),
+            len(found.parts),
+        )
+        return State(found.frontier, found.parts, skipped=found.skipped, bad_values=found.bad_values)
+
+    def _is_whole(self, found: Checkpoint) -> bool:
+        names = [part.name for part in found.parts]
+        ours = all(map(_FILE.fullmatch, names)) and len(set(names)) == len(names)
+        return ours and found.frontier.is_usable(self._request.calls) and not self._missing(names)
+
+    def _spared_by(self, found: Checkpoint, *, resumed: bool) -> tuple[str, ...]:
+        """Return the tries whose files have to stay although this one does not name them."""
+        about_to_publish = () if resumed or not found.finished else map(_try_of, _names(found.parts))
+        tries = {*found.spared, *(name for name in about_to_publish if name)}
+        return tuple(sorted(name for name in tries if self._age_s(name) < _SPARED_S))
+
+    def _age_s(self, name: str) -> float:
+        return self._wall_clock() - int(name[:8], 16)
+
+    # -- 2. keep
+
+    def keep(self, state: State, *, requests: int, finished: bool) -> State:
+        """Store what is in the draft as a part, then the checkpoint that counts it; return the state after it.
+
+        :param requests: API requests sent, over all tries
+        :param finished: whether nothing is left to ask for
+        :raises IrisCheckpointError: when another try writes here now
+        :raises IrisStorageError: when the folder cannot be written
+        """
+        self._refuse_other_writer()
+        part, bad_values = None, state.bad_values
+        if state.draft.records:
+            draft = state.draft.encoded(self._request.encoding)
+            part = self._write_part(self._request.encoding.join(draft.blocks), draft.records)
+            bad_values = add_counts(dict(state.bad_values), draft.bad_values())
+        kept = state.with_part(part, bad_values)
+        self._write_checkpoint(kept, requests=requests, finished=finished)
+        return kept
+
+    def write_skipped(self, lines: bytes) -> str:
+        """Store the list of all items that were passed over, and return the name of its file."""
+        name = f"skipped-{next(self._numbers):05d}-{self._try}.jsonl"
+        self._write(name, lines)
+        return name
+
+    def _write_part(self, data: bytes, records: int) -> Part:
+        name = f"part-{next(self._numbers):05d}-{self._try}{self._request.encoding.form.suffix}"
+        self._write(name, data)
+        return Part(name, records, len(data))
+
+    def _write_checkpoint(self, state: State, *, requests: int, finished: bool) -> None:
+        checkpoint = Checkpoint(
+            request=self._fingerprint,
+            run=self._request.run,
+            writer=self._try,
+            started_at_s=self.started_at_s,
+            saved_at_s=self._wall_clock(),
+            finished=finished,
+            spared=self._spared,
+            frontier=state.frontier,
+            parts=state.parts,
+            skipped=state.skipped,
+            bad_values=dict(state.bad_values),
+            requests=requests,
+        )
+        self._write(CHECKPOINT, write_checkpoint(checkpoint))
+
+    def _refuse_other_writer(self) -> None:
+        writer = self._writer()
+        # Who published before this try began may have deleted the checkpoint of this one with its own.
+        if writer == self._try or (writer is None and self._read(MANIFEST) == self._former):
+            return
+        raise IrisCheckpointError(
+            f"Another task instance or try writes to {self.label} now; this one stops. "
+            "Give every run and every mapped instance an output_path of its own"
+        )
+
+    def _writer(self) -> str | None:
+        """Return the try that the checkpoint belongs to, None when there is none, empty when it cannot be read."""
+        data = self._read(CHECKPOINT)
+        try:
+            return None if data is None else read_checkpoint(data).writer
+        except IrisCheckpointError:
+            return ""
+
+    # -- 3. publish
+
+    def publish(self, manifest: Manifest) -> None:
+        """Put a result in the place of the former one, and clean up.
+
+        :raises IrisCheckpointError: when another try writes here now, or has published
+        :raises IrisStorageError: when the manifest could not be written, or a part is lost
+        """
+        self._refuse_other_writer()
+        if self._read(MANIFEST) != self._former:
+            raise IrisCheckpointError(
+                f"Another task instance or try has published a result in {self.label} meanwhile; this one stops, and "
+                "that result stays"
+            )
+        missing = self._missing(sorted(manifest.files))
+        if missing:
+            raise IrisStorageError(
+                f"{self.label}: {missing[0]} was stored and is gone. A retry fetches it again"
+            )
+        self._write_manifest(write_manifest(manifest))
+        self._clean_up(manifest)
+
+    def _write_manifest(self, data: bytes) -> None:
+        try:
+            self._write(MANIFEST, data)
+        except IrisStorageError as error:
+            if self._read(MANIFEST) != data:
+                raise
+            log.warning("%s. It is there all the same", error)
+
+    # -- 4. clean up
+
+    def _clean_up(self, manifest: Manifest) -> None:
+        """Delete what is ours and not in the result; what cannot be deleted now, the next result deletes."""
+        former = read_manifest(self._former)
+        try:
+            names = self._store.names()
+            if self._writer() != self._try:
+                return
+            for name in names:
+                if name not in manifest.files and (
+                    self._is_left_over(name) or (former and name in former.files)
+                ):
+                    self._store.delete(name)
+            self._store.delete(CHECKPOINT)
+        except Exception as error:  # noqa: BLE001 - the result is there, and complete
+            log.warning(
+                "%s: a file of an earlier try could not be deleted (%s: %s). The next run deletes it",
+                self.label,
+                type(error).__name__,
+                error,
+            )
+
+    def _is_left_over(self, name: str) -> bool:
+        found = _FILE.fullmatch(name) or _UNFINISHED.fullmatch(name)
+        return found is not None and found[1] not in self._spared
+
+    # -- the store
+
+    def _missing(self, names: list[str]) -> list[str]:
+        if not names:
+            return []
+        with self._storing("the stored parts"):
+            there = set(self._store.names())
+        return [name for name in names if name not in there]
+
+    def _read(self, name: str) -> bytes | None:
+        with self._storing(name):
+            return self._store.read(name)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self._storing(name):
+            self._store.write(name, data)
+
+    @contextmanager
+    def _storing(self, name: str) -> Generator[None]:
+        try:
+            yield
+        except IrisError:
+            raise
+        except Exception as error:
+            raise IrisStorageError(
+                f"{self.label}: {name} could not be written or read ({type(error).__name__}: {error}). "
+                "What was finished before is kept; a retry goes on from there"
+            ) from error
+
+
+def progress_in(store: Store) -> list[int]:
+    """Return how far an unfinished export has come, as numbers that grow: items begun, pages, parts and records stored."""
+    try:
+        found = read_checkpoint(store.read(CHECKPOINT) or b"")
+    except IrisCheckpointError:
+        return []
+    records = sum(part.records for part in found.parts)
+    return [found.frontier.next_item, found.frontier.came, len(found.parts), records]
+
+
+def _names(parts: tuple[Part, ...]) -> list[str]:
+    return [part.name for part in parts]
+
+
+def _try_of(name: str) -> Any:
+    found = _FILE.fullmatch(name)
+    return found[1] if found else None

@@ -1,0 +1,98 @@
+"""What is to be brought where, and what tells one such request from every other. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from airflow_provider_trackunit.iris.calls import encode_json
+from airflow_provider_trackunit.iris.catalogue.endpoints import find
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.export.manifest import Run
+from airflow_provider_trackunit.iris.export.parts import Encoding, GzipLines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_trackunit.iris.calls import Call
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
+
+#: Large enough for warehouses to load well, small enough for a small worker.
+PART_BYTES: Final = 64 * 1024 * 1024
+
+#: What came longer ago than this is in a stored part. Short enough that a lost worker costs little, long enough that
+#: a slow crawl does not leave thousands of files.
+CHECKPOINT_INTERVAL_S: Final = 30.0
+
+#: An older checkpoint tells of another fleet: machines have come and gone since.
+RESUME_WITHIN_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What to bring where.
+
+    :param endpoint: and
+    :param output_path: what the caller asked for and where, as the manifest repeats it
+    :param calls: one call, or one for each item
+    :param items: the path parameters of each item, in the order of the calls; None for a single collection
+    :param run: who writes
+    :param encoding: the format of the parts
+    :param part_bytes: size of a part before compression, reached at the end of a page
+    :param checkpoint_interval_s: the longest time that what came is not stored
+    :param max_concurrency: how many pages may be on their way at once
+    :param skip_refused: whether an item that IRIS refuses is noted and passed over
+    :param max_skipped: more of them fail the export; None for no limit
+    :param resume_within_s: an older checkpoint is not gone on from
+    :param output_conn_id: and
+    :param period: what the manifest repeats
+    """
+
+    endpoint: str
+    output_path: str
+    calls: Sequence[Call]
+    items: Sequence[Mapping[str, Any]] | None = None
+    run: Run = field(default_factory=Run)
+    encoding: Encoding = field(default_factory=GzipLines)
+    part_bytes: int = PART_BYTES
+    checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
+    max_concurrency: int = 4
+    skip_refused: bool = False
+    max_skipped: int | None = None
+    resume_within_s: float = RESUME_WITHIN_S
+    output_conn_id: str | None = None
+    period: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.part_bytes < 1 or self.max_concurrency < 1:
+            raise IrisConfigurationError("part_bytes and max_concurrency must be 1 or more")
+        if not self.checkpoint_interval_s > 0 or not self.resume_within_s > 0:
+            raise IrisConfigurationError("checkpoint_interval_s and resume_within must be more than 0")
+        if self.max_skipped is not None and self.max_skipped < 0:
+            raise IrisConfigurationError("max_skipped must be 0 or more, or None for no limit")
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether any of the requests can be sent again without harm."""
+        return all(find(call).is_safe(call.method) for call in self.calls[:1])
+
+    def fingerprint(self, credentials: Credentials) -> str:
+        """Return what tells this request, account and form of output from every other; it gives nothing away."""
+        account = [credentials.client_id, credentials.username]
+        form = self.encoding.form
+        written = [form.format, form.compression, form.columns]
+        digest = hashlib.sha256(msgspec.json.encode([account, written, self.items is not None]))
+        for call in self.calls:
+            digest.update(_bytes_of(call))
+        for item in self.items or ():
+            digest.update(encode_json(item, order="deterministic"))
+        return digest.hexdigest()
+
+
+def _bytes_of(call: Call) -> bytes:
+    body = encode_json(call.json, order="deterministic")
+    return msgspec.json.encode([call.origin, call.method, call.path, call.query, body])

@@ -1,0 +1,89 @@
+"""Where an export stands, as one value. Pure.
+
+A step makes a new state, and whoever keeps it puts the new one in the place of the old in one assignment: an
+interruption, wherever it comes, leaves the one or the other, and both tell the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_trackunit.iris.export.parts import Draft
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_trackunit.iris.export.manifest import Part, Skipped
+    from airflow_provider_trackunit.iris.export.parts import Encoding
+    from airflow_provider_trackunit.iris.pages.frontier import Errand
+    from airflow_provider_trackunit.iris.pages.paging import Page
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that an export has reached.
+
+    :param frontier: the pages that are still to come
+    :param parts: what is stored
+    :param draft: the records that came and are not
+    :param skipped: the items that were passed over
+    :param bad_values: how many values of each column did not fit, in the stored parts
+    :param unsaved_since_s: when the first thing came that no checkpoint knows, on the clock of the export
+    """
+
+    frontier: Frontier = field(default_factory=Frontier)
+    parts: tuple[Part, ...] = ()
+    draft: Draft = field(default_factory=Draft)
+    skipped: tuple[Skipped, ...] = ()
+    bad_values: Mapping[str, int] = field(default_factory=dict)
+    unsaved_since_s: float | None = None
+
+    @property
+    def records(self) -> int:
+        """How many records have come."""
+        return sum(part.records for part in self.parts) + self.draft.records
+
+    def with_frontier(self, frontier: Frontier) -> State:
+        """Return the state with pages asked for."""
+        return replace(self, frontier=frontier)
+
+    def with_page(
+        self,
+        errand: Errand,
+        page: Page,
+        *,
+        ahead: int,
+        encoding: Encoding,
+        request: bytes | None,
+        now_s: float,
+    ) -> State:
+        """Return the state after a page has come: its records are in the draft, and it is not to do any more."""
+        return replace(
+            self,
+            frontier=self.frontier.with_page(errand, page, ahead=ahead),
+            draft=self.draft.adding(encoding, page.raw_records, request),
+            unsaved_since_s=self._since(now_s),
+        )
+
+    def with_skipped(self, item: int, skipped: Skipped, *, now_s: float) -> State:
+        """Return the state with an item given up."""
+        return replace(
+            self,
+            frontier=self.frontier.without(item),
+            skipped=(*self.skipped, skipped),
+            unsaved_since_s=self._since(now_s),
+        )
+
+    def reconsidered(self) -> State:
+        """Return the state with all that was passed over to do again."""
+        return replace(self, frontier=self.frontier.reopened(), skipped=())
+
+    def with_part(self, part: Part | None, bad_values: Mapping[str, int]) -> State:
+        """Return the state after the draft was stored as a part; None when there was nothing in it."""
+        parts = self.parts if part is None else (*self.parts, part)
+        return replace(self, parts=parts, draft=Draft(), bad_values=bad_values, unsaved_since_s=None)
+
+    def _since(self, now_s: float) -> float:
+        return now_s if self.unsaved_since_s is None else self.unsaved_since_s
