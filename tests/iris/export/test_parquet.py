@@ -1,4 +1,4 @@
-"""Records become Parquet: every reader finds the same rows, every part the same schema, and nothing half done."""
+"""Records become Parquet: every reader finds the same rows, every part has the same schema, and no value is guessed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import msgspec
@@ -18,14 +18,9 @@ from pyarrow import dataset
 from pyarrow import parquet as pq
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
-from airflow_provider_trackunit.iris.export import parquet
-from airflow_provider_trackunit.iris.export.parquet import ParquetBuffer
-from airflow_provider_trackunit.iris.export.parts import PartBuffer, request_member
-from airflow_provider_trackunit.iris.export.typed import taking, values
+from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.parts import Draft, request_member
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 DECLARED = {
     "id": ("id", "string"),
@@ -52,14 +47,17 @@ def raws(*records: Any) -> list[msgspec.Raw]:
     return [msgspec.Raw(msgspec.json.encode(record)) for record in records]
 
 
-def new(declared: dict[str, tuple[str, str]] = DECLARED, **arguments: Any) -> ParquetBuffer:
-    return ParquetBuffer(columns_for("/", columns=declared), **arguments)
+def encoding(declared: dict[str, tuple[str, str]] = DECLARED, **arguments: Any) -> ParquetEncoding:
+    return ParquetEncoding(columns_for("/", columns=declared), **arguments)
+
+
+def finished(kind: ParquetEncoding, draft: Draft) -> bytes:
+    return kind.join(draft.encoded(kind).blocks)
 
 
 def part(*records: Any, **arguments: Any) -> bytes:
-    buffer = new(**arguments)
-    buffer.add(raws(*records))
-    return buffer.finish()
+    kind = encoding(**arguments)
+    return finished(kind, Draft().adding(kind, raws(*records)))
 
 
 def rows(data: bytes) -> list[dict[str, Any]]:
@@ -119,7 +117,7 @@ def schema_bytes(data: bytes) -> bytes:
 
 def test_the_schema_has_the_same_bytes_in_every_part_whatever_is_in_it() -> None:
     nonsense = [{"id": 5, "hours": "x", "count": 1.5, "more": [1]}, 7, None]
-    parts = [part(RECORD), part(EMPTY), part(*nonsense), part(*[RECORD] * 3000), new().finish()]
+    parts = [part(RECORD), part(EMPTY), part(*nonsense), part(*[RECORD] * 3000), encoding().join([])]
     assert len({schema_bytes(data) for data in parts}) == 1
 
 
@@ -135,9 +133,11 @@ def test_the_file_has_the_columns_of_the_catalogue_with_types_and_units(
     endpoint: str, query: dict[str, Any]
 ) -> None:
     columns = columns_for(endpoint, query)
-    buffer = ParquetBuffer(columns)
-    assert buffer.columns == [{"name": one.name, "type": one.type, "unit": one.unit} for one in columns]
-    schema = pq.read_schema(io.BytesIO(buffer.finish()))
+    kind = ParquetEncoding(columns)
+    assert [(one.name, one.type, one.unit) for one in kind.form.columns or ()] == [
+        (one.name, one.type, one.unit) for one in columns
+    ]
+    schema = pq.read_schema(io.BytesIO(kind.join([])))
     for column, field in zip(columns, schema, strict=True):
         assert field.name == column.name
         assert field.nullable
@@ -153,23 +153,22 @@ def test_the_same_records_make_the_same_bytes() -> None:
     assert part(RECORD, EMPTY) == part(RECORD, EMPTY)
 
 
-def test_a_part_is_as_large_as_the_same_part_of_json_lines_before_compression() -> None:
-    ours, lines = new(), PartBuffer(None)
-    for request in (None, request_member({"pin": "A 1"})):
-        ours.add(raws(RECORD, EMPTY), request)
-        lines.add(raws(RECORD, EMPTY), request)
-    assert ours.records == lines.records == 4
-    assert ours.raw_bytes == pytest.approx(lines.raw_bytes, abs=8)
-
-
 def test_pages_of_any_size_make_the_rows_in_order_in_few_row_groups() -> None:
-    buffer = new()
-    numbers = iter(range(100_000))
+    kind, draft, numbers = encoding(), Draft(), iter(range(100_000))
     for size in (1, 0, 1, 2, 5000, 30_000, 1, 20_000):
-        buffer.add(raws(*({"count": next(numbers), "pad": "x" * 50} for _ in range(size))))
-    data = buffer.finish()
-    assert [row["count"] for row in rows(data)] == list(range(buffer.records))
-    assert pq.read_metadata(io.BytesIO(data)).num_row_groups <= 3
+        draft = draft.adding(kind, raws(*({"count": next(numbers), "pad": "x" * 50} for _ in range(size))))
+    data = finished(kind, draft)
+    assert [row["count"] for row in rows(data)] == list(range(draft.records))
+    assert pq.read_metadata(io.BytesIO(data)).num_row_groups == 1
+
+
+def test_a_draft_can_be_finished_at_any_moment_and_go_on() -> None:
+    kind = encoding()
+    first = Draft().adding(kind, raws(RECORD)).encoded(kind)
+    second = first.adding(kind, raws(EMPTY))
+    assert [row["id"] for row in rows(finished(kind, first))] == ["ä-1"]
+    assert [row["id"] for row in rows(finished(kind, second))] == ["ä-1", "b"]
+    assert finished(kind, first) == part(RECORD)
 
 
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "gzip", None])
@@ -186,18 +185,18 @@ def test_every_compression_is_in_the_file_and_is_read_back(compression: str | No
 )
 def test_an_argument_that_is_not_known_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(IrisConfigurationError, match=message):
-        new(**arguments)
+        encoding(**arguments)
 
 
 # -- values that do not fit
 
 
 def test_a_value_that_does_not_fit_is_null_counted_and_kept() -> None:
-    buffer = new()
-    buffer.add(raws({"id": "a", "count": 1.5}, {"id": 7, "hours": {"value": True}}))
-    buffer.add(raws({"count": "2"}))
-    assert buffer.bad_values == {"id": 1, "count": 2, "hours": 1}
-    assert [(row["id"], row["count"], json.loads(row["_extra"])) for row in rows(buffer.finish())] == [
+    kind = encoding()
+    draft = Draft().adding(kind, raws({"id": "a", "count": 1.5}, {"id": 7, "hours": {"value": True}}))
+    draft = draft.encoded(kind).adding(kind, raws({"count": "2"})).encoded(kind)
+    assert draft.bad_values() == {"id": 1, "count": 2, "hours": 1}
+    assert [(row["id"], row["count"], json.loads(row["_extra"])) for row in rows(finished(kind, draft))] == [
         ("a", None, {"count": 1.5}),
         (None, None, {"id": 7, "hours": {"value": True}}),
         (None, None, {"count": "2"}),
@@ -205,115 +204,34 @@ def test_a_value_that_does_not_fit_is_null_counted_and_kept() -> None:
 
 
 def test_on_request_it_is_an_error_that_names_column_type_and_record_and_never_the_value() -> None:
-    buffer = new(on_bad_value="fail")
-    buffer.add(raws(RECORD))
+    kind = encoding(on_bad_value="fail")
+    draft = Draft().adding(kind, raws(RECORD)).encoded(kind)
     with pytest.raises(IrisUnexpectedResponseError) as failed:
-        buffer.add(raws(EMPTY, {"id": "x", "hours": {"value": "s3cret"}}))
+        draft.adding(kind, raws(EMPTY, {"id": "x", "hours": {"value": "s3cret"}})).encoded(kind)
     text = str(failed.value)
-    assert "'hours'" in text
-    assert "double" in text
-    assert "record 2" in text
-    assert "a string" in text
-    assert "hours.value" in text
+    for told in ("'hours'", "double", "record 3 of", "a string", "hours.value"):
+        assert told in text
     assert "s3cret" not in text
     assert not failed.value.transient
-    assert (buffer.records, buffer.bad_values) == (1, {})
-    assert [row["id"] for row in rows(buffer.finish())] == ["ä-1"]
 
 
 # -- the item of a fan-out
 
 
 def test_the_values_of_an_item_are_texts_in_columns_of_their_own() -> None:
-    columns = columns_for("/", columns={"value": ("value", "json")}, item_names=["pin", "machineId", "odd"])
-    buffer = ParquetBuffer(columns)
-    buffer.add(raws({"value": 1}), request_member({"pin": 'Ä "1"', "machineId": 1500000, "odd": True}))
-    buffer.add(raws({"value": 2}), request_member({"pin": "B", "day": "2026-01-15"}))
-    assert rows(buffer.finish()) == [
+    columns = columns_for("/", columns={"id": ("value", "string")}, item_names=["pin", "machineId"])
+    kind = ParquetEncoding(columns)
+    draft = Draft().adding(kind, raws("a"), request_member({"pin": 'Ä "1"', "machineId": 1500000}))
+    draft = draft.adding(kind, raws({"value": "b"}), request_member({"pin": "B", "day": "2026-01-15"}))
+    assert rows(finished(kind, draft)) == [
+        {"id": "a", "_request_pin": 'Ä "1"', "_request_machineId": "1500000", "_extra": None},
         {
-            "value": "1",
-            "_request_pin": 'Ä "1"',
-            "_request_machineId": "1500000",
-            "_request_odd": "true",
-            "_extra": None,
-        },
-        {
-            "value": "2",
+            "id": "b",
             "_request_pin": "B",
             "_request_machineId": None,
-            "_request_odd": None,
             "_extra": '{"_request":{"day":"2026-01-15"}}',
         },
     ]
-
-
-# -- interruptions
-
-
-class Interrupted(BaseException):
-    """In the place of a signal."""
-
-
-OURS = {Path(module.__file__).resolve() for module in (parquet, taking, values) if module.__file__}
-
-
-class Interruption:
-    """Raises at the n-th place of ours that a call passes: at lines, and in ``add`` at single instructions."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.passed = 0
-
-    def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if Path(frame.f_code.co_filename) not in OURS:
-            return None
-        frame.f_trace_opcodes = frame.f_code is ParquetBuffer.add.__code__
-        if event in {"line", "opcode"}:
-            self.passed += 1
-            if self.passed == self.at:
-                raise Interrupted
-        return self
-
-    def around(self, work: Any) -> bool:
-        """Do some work, and return whether it was interrupted."""
-        before = sys.gettrace()
-        sys.settrace(self)
-        try:
-            work()
-        except Interrupted:
-            return True
-        finally:
-            sys.settrace(before)
-        return False
-
-
-@pytest.mark.parametrize("value_limit", [100_000, 1], ids=["page is kept", "page fills a block"])
-def test_an_interruption_anywhere_in_adding_leaves_all_records_of_the_page_or_none(
-    value_limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parquet, "_BLOCK_VALUES", value_limit)
-    page, outcomes = raws({"count": 2}, {"count": 3}), set()
-    for at in range(1, 10_000):
-        buffer = new({"count": ("count", "int64")})
-        buffer.add(raws({"count": 1}))
-        interrupted = Interruption(at).around(lambda buffer=buffer: buffer.add(page))
-        found = [row["count"] for row in rows(buffer.finish())]
-        assert len(found) == buffer.records
-        assert found in ([1], [1, 2, 3])
-        outcomes.add((interrupted, len(found)))
-        if not interrupted:
-            break
-    assert outcomes == {(True, 1), (True, 3), (False, 3)}
-
-
-def test_a_part_that_was_interrupted_while_it_was_finished_can_be_finished_again() -> None:
-    buffer = new()
-    buffer.add(raws(RECORD, EMPTY))
-    whole, at = part(RECORD, EMPTY), 1
-    while Interruption(at).around(buffer.finish):
-        assert buffer.finish() == whole
-        at += 1
-    assert at > 10
 
 
 # -- without pyarrow
@@ -322,11 +240,11 @@ WITHOUT = """
 import sys
 sys.modules["pyarrow"] = None
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.export.parquet import ParquetBuffer
+from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 columns = columns_for("/api/asset/v1/assets")
 try:
-    ParquetBuffer(columns)
+    ParquetEncoding(columns)
 except IrisConfigurationError as error:
     print(error)
 """
@@ -337,7 +255,7 @@ def test_without_pyarrow_the_error_says_what_to_install() -> None:
     assert "pip install 'airflow-provider-trackunit[parquet]'" in done.stdout
 
 
-def test_the_module_is_loaded_without_pyarrow_until_a_buffer_is_made() -> None:
+def test_the_module_is_loaded_without_pyarrow_until_an_encoding_is_made() -> None:
     code = (
         "import sys, airflow_provider_trackunit.iris.export.parquet; "
         "print([name for name in sys.modules if name.split('.')[0] in {'pyarrow', 'numpy', 'pandas'}])"

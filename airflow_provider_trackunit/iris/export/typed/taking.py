@@ -1,25 +1,24 @@
 """Records taken apart into columns, so that nothing of a record is lost: what no column takes stays in the rest.
 
-All records of a page are taken apart together, a member at a time, because a column can be read much faster than its
+Many records are taken apart together, a member at a time, because a column can be read much faster than its
 values one by one. A value that does not fit is null in its column and stays in the rest. A member that is null is as
 good as none.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from airflow_provider_trackunit.iris.export.typed.declaring import RECORD, REQUEST, REST, steps_of
+from airflow_provider_trackunit.iris.export.typed.declaring import REST, steps_of
 from airflow_provider_trackunit.iris.export.typed.values import (
-    READERS,
     read_each,
     read_lists,
     read_objects,
+    reader_of,
 )
 
 if TYPE_CHECKING:
@@ -27,10 +26,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
     from airflow_provider_trackunit.iris.export.typed.paths import Step
+    from airflow_provider_trackunit.iris.export.typed.values import Raw
 
 
 class Misfit(NamedTuple):
-    """A value that did not fit: the column by its place, the record by its place in the page, and the JSON type."""
+    """A value that did not fit: the column and the record by their places, and the JSON type."""
 
     column: int
     record: int
@@ -38,7 +38,7 @@ class Misfit(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """The records of a page as columns.
+    """Some records as columns.
 
     :param values: of each column, one a record; None for a column without any
     """
@@ -52,12 +52,11 @@ class Taken(NamedTuple):
         values = self.values[number]
         return repeat(None, self.records) if values is None else values
 
-    def misfits_by_column(self) -> Counter[int]:
-        """Return how many values of each column did not fit."""
-        return Counter(misfit.column for misfit in self.misfits)
 
-
+# What is left of an object, undecoded but for the objects in it that a column looks into.
 _Members = dict["Step", Any]
+# Each record is held in an object of its own, so that it is taken like any member.
+_RECORD: Final = ""
 # Where something goes back to, and what.
 _Left = tuple[_Members, Any]
 
@@ -67,7 +66,7 @@ class _Found(NamedTuple):
 
     rows: Sequence[int]
     holders: Sequence[_Members]
-    raws: Sequence[msgspec.Raw]
+    raws: Sequence[Raw]
 
 
 @dataclass(slots=True)
@@ -91,26 +90,22 @@ class Taker:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
-        self._holder = _Place(())
+        self._record = _Place((_RECORD,))
         for number, column in enumerate(columns):
             if column is not REST:
                 self._plant(column, number)
 
-    def take(self, records: Sequence[msgspec.Raw], item: msgspec.Raw | None = None) -> Taken:
-        """Return records as columns; the records are left as they are.
-
-        :param item: what they were asked for, as an object of texts
-        """
+    def take(self, records: Sequence[bytes]) -> Taken:
+        """Return records as columns."""
         page = _Page(self._columns, len(records))
-        beside: _Members = {} if item is None else {REQUEST: item}
-        holders: list[_Members] = [{RECORD: record, **beside} for record in records]
-        for place in self._holder.below.values():
-            page.take(place, range(len(records)), holders)
+        holders: list[_Members] = [{_RECORD: record} for record in records]
+        page.take(self._record, range(len(records)), holders)
         page.keep_rest(holders)
         return Taken(len(records), tuple(page.values), tuple(page.misfits))
 
     def _plant(self, column: Column, number: int) -> None:
-        place = self._holder
+        place = self._record
+        place.columns.append(number)
         for step in steps_of(column):
             place = place.below.setdefault(step, _Place(_spellings(step, any_case=column.any_case)))
             place.columns.append(number)
@@ -123,7 +118,7 @@ def _spellings(step: Step, *, any_case: bool) -> tuple[Step, ...]:
 
 
 class _Page:
-    """One page on its way into columns."""
+    """Records on their way into columns."""
 
     def __init__(self, columns: Sequence[Column], records: int) -> None:
         self._columns = columns
@@ -151,7 +146,7 @@ class _Page:
     def _fill(self, place: _Place, found: _Found) -> list[_Left]:
         """Put values into their column and return what it did not take."""
         number = place.columns[0]
-        values, misfits = read_each(READERS[self._columns[number].type], found.raws)
+        values, misfits = read_each(reader_of(self._columns[number]), found.raws)
         left = self._misfits(place, found, misfits)
         filled = self.values[number]
         if filled is None and len(values) == self._records:
@@ -206,21 +201,17 @@ class _Page:
         return [(found.holders[at], found.raws[at]) for at in places]
 
     def keep_rest(self, holders: Sequence[_Members]) -> None:
-        """Put what is left of each record, and of the item, into the column for it."""
-        rest = [msgspec.json.encode(_joined(holder)).decode() if holder else None for holder in holders]
-        self.values[self._columns.index(REST)] = rest
+        """Put what is left of each record into the column for it."""
+        self.values[self._columns.index(REST)] = [
+            _json_text(holder[_RECORD]) if holder else None for holder in holders
+        ]
 
 
-def _joined(holder: _Members) -> Any:
-    """Return a rest with that of the item as a member of it, as JSON Lines have it."""
-    rest = holder.get(RECORD, {})
-    if REQUEST not in holder:
-        return rest
-    beside = rest if isinstance(rest, dict) else {"value": rest}
-    return {REQUEST: holder[REQUEST], **beside}
+def _json_text(left: Any) -> str:
+    return (left if isinstance(left, bytes) else msgspec.json.encode(left)).decode()
 
 
-def kind_of(raw: msgspec.Raw) -> str:
+def kind_of(raw: Raw) -> str:
     """Return the JSON type of a value, for messages that must not repeat it."""
     kinds = {b'"': "string", b"{": "object", b"[": "list", b"t": "boolean", b"f": "boolean", b"n": "null"}
     return kinds.get(bytes(raw)[:1], "number")

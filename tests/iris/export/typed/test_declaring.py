@@ -30,6 +30,12 @@ def test_the_rest_comes_last_and_the_values_of_the_item_before_it() -> None:
     assert found[-2:] == ["_request_entityId", "_extra"]
 
 
+def test_a_record_that_is_no_object_is_in_value_where_it_carries_its_item() -> None:
+    path = "/api/service-management/v2/plans/assignments/service-status/{status}/assets"
+    assert columns_for(path)[0].path == "@"
+    assert columns_for(path, item_names=["status"])[0].path == "value"
+
+
 @pytest.mark.parametrize("query", [{"addExtendedData": True}, {"addExtendedData": "true"}])
 def test_extended_data_in_the_query_adds_its_columns(query: dict[str, Any]) -> None:
     assert "engine_speed" in names(FLEET, query)
@@ -88,6 +94,7 @@ def test_named_columns_are_those_and_no_others() -> None:
         ({"one": ("@", "json"), "two": ("a", "json")}, "the same value"),
         ({"one": ("a[0]", "string"), "two": ("a.b", "string")}, "the same value"),
         ({"one": ("_request.pin", "string")}, "the same value"),
+        ({"one": ("@", "json")}, "the same value"),
     ],
 )
 def test_columns_that_cannot_be_written_are_refused_at_once(columns: Any, message: str) -> None:

@@ -6,7 +6,6 @@ import json
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def raws(*texts: str) -> list[msgspec.Raw]:
-    return [msgspec.Raw(text.encode()) for text in texts]
-
-
 def rows_of(columns: list[Column], taken: Taken) -> list[Row]:
     values = [list(taken.column(number)) for number in range(len(columns))]
     return [dict(zip((one.name for one in columns), row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def take(declared: dict[str, tuple[str, str]], *texts: str, item: str | None = None) -> list[Row]:
-    columns = columns_for("/", columns=declared, item_names=list(json.loads(item)) if item else [])
-    taken = Taker(columns).take(raws(*texts), None if item is None else msgspec.Raw(item.encode()))
-    return rows_of(columns, taken)
+def take(declared: dict[str, tuple[str, str]], *texts: str) -> list[Row]:
+    columns = columns_for("/", columns=declared)
+    return rows_of(columns, Taker(columns).take([text.encode() for text in texts]))
+
+
+def take_fleet(record: str) -> Row:
+    columns = columns_for("/public/api/aemp/v2/15143/-3/Fleet")
+    return rows_of(columns, Taker(columns).take([record.encode()]))[0]
 
 
 def test_what_no_column_takes_stays_in_the_rest_digit_for_digit() -> None:
@@ -81,63 +80,67 @@ def test_elements_of_a_list_have_columns_and_a_list_with_something_left_stays_wh
     ]
 
 
-def test_the_record_itself_can_be_a_column_with_its_item_beside_it() -> None:
-    assert take({"asset": ("@", "string")}, '"a"', '"b"', item='{"status":"OVERDUE"}') == [
-        {"asset": "a", "_request_status": "OVERDUE", "_extra": None},
-        {"asset": "b", "_request_status": "OVERDUE", "_extra": None},
+def test_the_record_itself_can_be_a_column() -> None:
+    assert take({"asset": ("@", "string")}, '"a"', "5") == [
+        {"asset": "a", "_extra": None},
+        {"asset": None, "_extra": "5"},
     ]
 
 
-def test_a_member_of_the_record_that_is_called_as_the_item_is_stays_apart_from_it() -> None:
-    (row,) = take({"id": ("id", "string")}, '{"id":"a","_request":{"pin":"own"}}', item='{"pin":"asked"}')
-    assert row == {"id": "a", "_request_pin": "asked", "_extra": '{"_request":{"pin":"own"}}'}
-
-
-def test_names_of_the_item_without_a_column_stay_in_the_rest_as_json_lines_have_them() -> None:
-    columns = columns_for("/", columns={"id": ("id", "string")}, item_names=["pin"])
-    taken = Taker(columns).take(raws('{"id":"a"}', '"x"'), msgspec.Raw(b'{"pin":"P","day":"1"}'))
-    assert [row["_extra"] for row in rows_of(columns, taken)] == [
-        '{"_request":{"day":"1"}}',
-        '{"_request":{"day":"1"},"value":"x"}',
+def test_an_item_is_text_in_its_columns_and_what_has_none_is_in_the_rest() -> None:
+    columns = columns_for("/", columns={"id": ("id", "string")}, item_names=["pin", "day"])
+    lines = [
+        b'{"_request":{"pin":"A \\"1\\"","day":null},"id":"a"}',
+        b'{"_request":{"pin":1500000,"day":true},"id":"b"}',
+        b'{"_request":{"pin":[1],"more":"x"},"id":"c"}',
+    ]
+    assert rows_of(columns, Taker(columns).take(lines)) == [
+        {"id": "a", "_request_pin": 'A "1"', "_request_day": None, "_extra": None},
+        {"id": "b", "_request_pin": "1500000", "_request_day": "true", "_extra": None},
+        {
+            "id": "c",
+            "_request_pin": None,
+            "_request_day": None,
+            "_extra": '{"_request":{"more":"x","pin":[1]}}',
+        },
     ]
 
 
 @pytest.mark.parametrize("header", ["EquipmentHeader", "equipmentHeader"])
 @pytest.mark.parametrize("hours", ["CumulativeOperatingHours", "cumulativeOperatingHours"])
 def test_members_of_aemp_are_found_with_a_capital_and_a_small_letter(header: str, hours: str) -> None:
-    columns = columns_for("/public/api/aemp/v2/15143/-3/Fleet")
     record = {
         header: {"OEMName": "Acme", "pIN": "A1"},
         hours: {"hour": 5, "Datetime": "2026-01-15T06:00:00Z"},
     }
-    (row,) = rows_of(columns, Taker(columns).take(raws(json.dumps(record))))
+    row = take_fleet(json.dumps(record))
     assert (row["oem_name"], row["pin"], row["cumulative_operating_hours"]) == ("Acme", "A1", 5.0)
     assert row["cumulative_operating_hours_datetime"].isoformat() == "2026-01-15T06:00:00+00:00"
     assert row["_extra"] is None
 
 
 def test_a_member_in_both_spellings_fills_its_column_once_and_the_other_stays_in_the_rest() -> None:
-    columns = columns_for("/public/api/aemp/v2/15143/-3/Fleet")
-    text = '{"Distance":{"Odometer":1},"distance":{"odometer":2,"odometerUnits":"KILOMETRE"}}'
-    (row,) = rows_of(columns, Taker(columns).take(raws(text)))
+    row = take_fleet('{"Distance":{"Odometer":1},"distance":{"odometer":2,"odometerUnits":"KILOMETRE"}}')
     assert (row["distance"], row["distance_units"]) == (1.0, "KILOMETRE")
     assert row["_extra"] == '{"distance":{"odometer":2}}'
 
 
 def test_a_value_that_does_not_fit_is_counted_for_the_column_and_a_block_for_each_of_its_columns() -> None:
     columns = columns_for("/", columns={"a": ("x.a", "int64"), "b": ("x.b", "string"), "c": ("c", "date")})
-    taken = Taker(columns).take(raws('{"x":{"a":1.5,"b":"ok"}}', '{"x":7}', '{"c":"2026-01-15"}', "[]"))
-    assert taken.misfits_by_column() == {0: 3, 1: 2, 2: 1}
-    assert [(one.column, one.record, one.kind) for one in taken.misfits if one.record < 2] == [
-        (0, 1, "number"),
-        (1, 1, "number"),
+    taken = Taker(columns).take([b'{"x":{"a":1.5,"b":"ok"}}', b'{"x":7}', b'{"c":"2026-01-15"}', b"[]"])
+    assert sorted(taken.misfits) == [
         (0, 0, "number"),
+        (0, 1, "number"),
+        (0, 3, "list"),
+        (1, 1, "number"),
+        (1, 3, "list"),
+        (2, 3, "list"),
     ]
 
 
 # -- any record at all
 
-members = st.sampled_from(["a", "b", "c", "A", "", "_request", "x y", "ä"])
+members = st.sampled_from(["a", "b", "c", "A", "", "x y"])
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -148,25 +151,25 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(members, inner, max_size=4),
     max_leaves=12,
 )
-steps = st.lists(st.sampled_from(["a", "b", "c", '"x y"', '"ä"', "[0]", "[1]"]), min_size=1, max_size=3).map(
-    lambda parts: "".join(part if part[0] == "[" else f".{part}" for part in parts).removeprefix(".")
-)
+steps = st.lists(
+    st.sampled_from(["a", "b", "c", "value", '"x y"', "[0]", "[1]"]), min_size=1, max_size=3
+).map(lambda parts: "".join(part if part[0] == "[" else f".{part}" for part in parts).removeprefix("."))
 kinds = st.sampled_from(["string", "boolean", "int64", "double", "date", "json"])
 declared = st.dictionaries(st.sampled_from("pqrst"), st.tuples(steps, kinds), min_size=1, max_size=4)
 
 
 @given(st.lists(values, min_size=1, max_size=5), declared, st.booleans())
-def test_columns_and_rest_are_the_record_again(records: list[Any], wanted: Any, with_item: bool) -> None:
+def test_columns_and_rest_are_the_record_again(records: list[Any], wanted: Any, wants_item: bool) -> None:
     try:
-        columns = columns_for("/", columns=wanted, item_names=["pin"] if with_item else [])
+        columns = columns_for("/", columns=wanted, item_names=["pin"] if wants_item else [])
     except IrisConfigurationError:
         return  # two columns of one value
-    item = msgspec.Raw(b'{"pin":"P"}') if with_item else None
     texts = [json.dumps(record, ensure_ascii=False) for record in records]
-    rows = rows_of(columns, Taker(columns).take(raws(*texts), item))
-    for record, row in zip(records, rows, strict=True):
-        assert row.pop("_request_pin", "P") == "P"
-        assert same(without_nulls(rebuilt(columns, row)), without_nulls(record))
+    lines = [f'{{"_request":{{"pin":"P"}},"value":{text}}}' for text in texts] if wants_item else texts
+    rows = rows_of(columns, Taker(columns).take([line.encode() for line in lines]))
+    for line, row in zip(lines, rows, strict=True):
+        assert row.get("_request_pin", "P") == "P"
+        assert same(without_nulls(rebuilt(columns, row)), without_nulls(json.loads(line)))
 
 
 def rebuilt(columns: list[Column], row: Row) -> Any:
@@ -174,7 +177,7 @@ def rebuilt(columns: list[Column], row: Row) -> Any:
     record = None if row["_extra"] is None else json.loads(row["_extra"])
     for column in columns:
         value = row.get(column.name)
-        if column is REST or value is None or column.path.startswith("_request"):
+        if column is REST or value is None:
             continue
         value = json.loads(value) if column.type == "json" else value
         record = put(record, read_path(column.path), value.isoformat() if column.type == "date" else value)

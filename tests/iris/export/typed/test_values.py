@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackunit.iris.catalogue.columns.column import TYPES
-from airflow_provider_trackunit.iris.export.typed.values import READERS, read_each
+from airflow_provider_trackunit.iris.catalogue.columns.column import TYPES, Column
+from airflow_provider_trackunit.iris.export.typed.values import read_each, reader_of
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.catalogue.columns.column import Type
@@ -24,7 +24,9 @@ MISFIT = object()
 
 def read(kind: Type, *texts: str) -> list[Any]:
     """Return the values, those that do not fit as MISFIT."""
-    values, misfits = read_each(READERS[kind], [msgspec.Raw(text.encode()) for text in texts])
+    values, misfits = read_each(
+        reader_of(Column("c", "c", kind)), [msgspec.Raw(text.encode()) for text in texts]
+    )
     assert len(values) == len(texts)
     assert all(values[at] is None for at in misfits)
     return [MISFIT if at in misfits else value for at, value in enumerate(values)]
