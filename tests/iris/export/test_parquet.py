@@ -6,8 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
@@ -21,6 +20,9 @@ from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisU
 from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.parts import Draft, request_member
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DECLARED = {
     "id": ("id", "string"),
@@ -155,7 +157,7 @@ def test_the_same_records_make_the_same_bytes() -> None:
 
 def test_pages_of_any_size_make_the_rows_in_order_in_few_row_groups() -> None:
     kind, draft, numbers = encoding(), Draft(), iter(range(100_000))
-    for size in (1, 0, 1, 2, 5000, 30_000, 1, 20_000):
+    for size in (1, 0, 1, 2, 3000, 20_000, 1):
         draft = draft.adding(kind, raws(*({"count": next(numbers), "pad": "x" * 50} for _ in range(size))))
     data = finished(kind, draft)
     assert [row["count"] for row in rows(data)] == list(range(draft.records))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 SERIES = FLEET + "/Equipment/ID/{pin}/%s/{startTime}/{endTime}"
-FORTNIGHT = {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-15T00:00:00Z"}
-DAY = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-08T00:00:00Z"}
+DAYS = {"startTime": "2026-01-11T00:00:00Z", "endTime": "2026-01-15T00:00:00Z"}
+WEEK = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-08T00:00:00Z"}
 EVENTS = {"fromTime": "2026-01-14T00:00:00Z", "toTime": "2026-01-15T00:00:00Z"}
 PLANS = "/api/service-management/v2/plans"
 
@@ -81,7 +81,7 @@ def unfilled(table: Table, records: list[msgspec.Raw]) -> set[str]:
     }
 
 
-CAN_FAULTS = {"canFaultsRequest": {"machineIds": "{machines}", "interval": DAY}}
+CAN_FAULTS = {"canFaultsRequest": {"machineIds": "{machines}", "interval": WEEK}}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_series_of_the_standard_fills_its_columns(datapoint: Any, client: Iris
     endpoint = SERIES % datapoint.series
     try:
         records = [
-            raw for pin in pins(client)[:3] for raw in read(endpoint, path_params={"pin": pin, **FORTNIGHT})
+            raw for pin in pins(client)[:3] for raw in read(endpoint, path_params={"pin": pin, **DAYS})
         ]
     except IrisNotFoundError:
         assert datapoint.block in BLOCKS_NOT_SENT | {"EngineStatus"}
