@@ -47,16 +47,7 @@ transfer itself uses.
 - Members of AEMP are found with a capital and with a small first letter.
 
 Own columns are named by path and type. A path is that of JMESPath: members with dots between, `[0]` for an element of a
-list, double quotes around other names, `@` for the record itself:
-
-```python
-columns = {
-    "pin": ("EquipmentHeader.PIN", "string"),
-    "hours": ("CumulativeOperatingHours.Hour", "double"),
-    "longitude": ("geometry.coordinates[0]", "double"),
-}
-```
-
+list, double quotes around other names, `@` for the record itself; so `"lon": ("geometry.coordinates[0]", "double")`.
 A path, type or name that cannot be used is refused before anything is asked for.
 
 The source of each table is a page of the [developer hub](https://developers.trackunit.com); "seen" says that public clients
