@@ -106,7 +106,6 @@ def http_operator(url: str, folder: str, concurrency: int) -> Callable[[], int]:
 
 def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], int]:
     """Return a run of what the operator does, with typed columns."""
-    from airflow_provider_trackunit._compat import object_storage_path
     from airflow_provider_trackunit.iris.calls import make_call
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import export_pages
@@ -119,7 +118,7 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
     client = IrisClient(Credentials("client", "secret", "user", "password", auth_url=f"{url}/token"), url)
     encoding = ParquetEncoding(columns_for(PATH))
     encoding.join([])  # start-up, which is not counted: its first use loads what it needs
-    store = FolderStore.of(object_storage_path(f"file://{folder}", None))
+    store = FolderStore.at(f"file://{folder}", None)
     request = ExportRequest(
         PATH, folder, [make_call(url, PATH)], encoding=encoding, max_concurrency=concurrency
     )

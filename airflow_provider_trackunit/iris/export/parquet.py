@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
 
 # As Python objects, the values of a block take several times the memory of its lines.
-_BLOCK_BYTES: Final = 1024 * 1024
+_BLOCK_BYTES: Final = 512 * 1024
 # So many values are taken out of lines at once, nulls included: a page of short records can have many.
 _VALUES_AT_ONCE: Final = 100_000
-# So many blocks are a row group: enough for readers to skip by, and few enough to be held at once when it is written.
-_GROUP_BLOCKS: Final = 8
+# A row group has so many bytes of Arrow: enough for readers to skip by, and few enough to be held when it is written.
+_GROUP_BYTES: Final = 4 * 1024 * 1024
 
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", None)
 
@@ -96,15 +96,13 @@ class ParquetEncoding:
 
     def join(self, blocks: Sequence[_Block]) -> bytes:
         """Return the file of all blocks."""
-        from pyarrow import ipc, parquet
+        from pyarrow import parquet
 
         sink = io.BytesIO()  # its content is handed over without a copy
         compression = self.form.compression or "none"
         with parquet.ParquetWriter(sink, self._schema, compression=compression) as writer:
-            for start in range(0, len(blocks), _GROUP_BLOCKS):
-                group = blocks[start : start + _GROUP_BLOCKS]
-                tables = [ipc.open_stream(block.stream).read_all() for block in group]
-                writer.write_table(self._arrow.concat_tables(tables))
+            for group in _groups(blocks):
+                writer.write_table(self._arrow.Table.from_batches(group))
         return sink.getvalue()
 
     def _taken(self, lines: bytes) -> Iterator[Taken]:
@@ -128,6 +126,21 @@ class ParquetEncoding:
             f"a part has a {misfit.kind} that does not fit at {column.path}. Declare the column as what it is, or as "
             "'json'; or set on_bad_value='null' to have such values null, counted, and kept in _extra"
         )
+
+
+def _groups(blocks: Sequence[_Block]) -> Iterator[list[Any]]:
+    """Yield what goes into one row group after the other."""
+    from pyarrow import ipc
+
+    group: list[Any] = []
+    for block in blocks:
+        for batch in ipc.open_stream(block.stream):
+            group.append(batch)
+            if sum(one.nbytes for one in group) >= _GROUP_BYTES:
+                yield group
+                group = []
+    if group:
+        yield group
 
 
 def _schema(arrow: Any, columns: Sequence[Column]) -> Any:
