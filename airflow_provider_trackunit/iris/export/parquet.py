@@ -1,74 +1,53 @@
-"""Records become the bytes of a part: Parquet, with the columns that were declared and no others.
+"""The lines of a part become Parquet, with the columns that were declared and no others.
 
-A part is finished in memory, as one of JSON Lines is. Its records are checked as they come, so that one that does not
-fit is known before anything has changed; then they lie as columns, compressed, until the part is full. What is held is
-one value, replaced by one assignment, so an exception at any moment leaves whole pages behind.
+A block is Arrow, compressed, so that what waits for the part to be full takes little memory; the file is written when
+the blocks are joined, a row group for some of them at a time.
 
-Only this module knows pyarrow, and loads it when a buffer is made: it is the extra ``parquet``.
+Only this module knows pyarrow, and loads it when an encoding is made: it is the extra ``parquet``.
 """
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import msgspec
-
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
-from airflow_provider_trackunit.iris.export.typed.taking import Misfit, Taken, Taker
+from airflow_provider_trackunit.iris.export import manifest
+from airflow_provider_trackunit.iris.export.parts import Form
+from airflow_provider_trackunit.iris.export.typed.taking import Taken, Taker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
 
-# Pages become a block of Arrow when their records are so large as JSON, or have so many values, nulls included. Both
-# bound what is held as Python objects, which take several times the memory.
-_BLOCK_BYTES: Final = 1024 * 1024
-_BLOCK_VALUES: Final = 100_000
-# So many blocks are a row group: enough for readers to skip by, and few enough to be held at once when it is written.
-_GROUP_BLOCKS: Final = 8
+# As Python objects, the values of a block take several times the memory of its lines.
+_BLOCK_BYTES: Final = 512 * 1024
+# So many values are taken out of lines at once, nulls included: a page of short records can have many.
+_VALUES_AT_ONCE: Final = 100_000
+# A row group has so many bytes of Arrow: enough for readers to skip by, and few enough to be held when it is written.
+_GROUP_BYTES: Final = 4 * 1024 * 1024
 
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Filled:
-    """What a buffer holds.
+class _Block:
+    """Some of the records of a part.
 
-    :param open: pages that are no block yet
-    :param open_bytes: size of their records
-    :param blocks: Arrow, compressed
-    :param misfits: values that did not fit, by column
+    :param stream: of Arrow, compressed
+    :param records: how many the part has to the end of this block
     """
 
-    records: int = 0
-    raw_bytes: int = 0
-    open: tuple[Taken, ...] = ()
-    open_bytes: int = 0
-    blocks: tuple[Any, ...] = ()
-    misfits: Counter[int] = field(default_factory=Counter)
-
-    def with_page(self, page: Taken, raw_bytes: int) -> _Filled:
-        return replace(
-            self,
-            records=self.records + page.records,
-            raw_bytes=self.raw_bytes + raw_bytes,
-            open=(*self.open, page),
-            open_bytes=self.open_bytes + raw_bytes,
-            misfits=self.misfits + page.misfits_by_column(),
-        )
-
-    @property
-    def open_records(self) -> int:
-        return sum(page.records for page in self.open)
+    stream: Any
+    records: int
+    bad_values: Mapping[str, int]
 
 
-class ParquetBuffer:
-    """The part that is being filled.
+class ParquetEncoding:
+    """Parquet with typed columns.
 
     :param columns: as :func:`~airflow_provider_trackunit.iris.export.typed.declaring.columns_for` gives them
     :param on_bad_value: ``"null"``: a value that does not fit its column is null there, kept in ``_extra``, and
@@ -76,8 +55,6 @@ class ParquetBuffer:
     :param compression: ``"zstd"``, ``"snappy"``, ``"gzip"`` or None
     :raises IrisConfigurationError: when an argument is none of these, or pyarrow is not installed
     """
-
-    suffix: Final = ".parquet"
 
     def __init__(
         self,
@@ -90,98 +67,80 @@ class ParquetBuffer:
         if compression not in _COMPRESSIONS:
             known = ", ".join(repr(one) for one in _COMPRESSIONS)
             raise IrisConfigurationError(f"compression: {compression!r} is not known; give one of {known}")
+        described = tuple(manifest.Column(one.name, one.type, one.unit) for one in columns)
+        self.form: Final = Form("parquet", compression, ".parquet", _BLOCK_BYTES, described)
         self._columns = columns
         self._fails = on_bad_value == "fail"
-        self._compression = compression
         self._taker = Taker(columns)
         self._arrow = _load_arrow()
         self._schema = _schema(self._arrow, columns)
-        self._filled = _Filled()
 
-    @property
-    def records(self) -> int:
-        """How many records are in it."""
-        return self._filled.records
+    def encode(self, lines: bytes, before: _Block | None) -> _Block:
+        """Return the lines as columns.
 
-    @property
-    def raw_bytes(self) -> int:
-        """The size of those records as JSON Lines, before compression."""
-        return self._filled.raw_bytes
-
-    @property
-    def columns(self) -> list[dict[str, str | None]]:
-        """Name, type and unit of each column, in order."""
-        return [{"name": one.name, "type": one.type, "unit": one.unit} for one in self._columns]
-
-    @property
-    def bad_values(self) -> dict[str, int]:
-        """How many values did not fit, by the name of the column, for columns that have any."""
-        return {self._columns[number].name: count for number, count in sorted(self._filled.misfits.items())}
-
-    def add(self, records: Sequence[msgspec.Raw], request: bytes | None = None) -> None:
-        """Append records, all of them or none.
-
-        :param request: the item they belong to, as :func:`~.parts.request_member` gives it
         :raises IrisUnexpectedResponseError: when a value does not fit, with ``on_bad_value="fail"``
         """
-        if not records:
-            return
-        page = self._taker.take(records, None if request is None else _item(request))
-        if page.misfits and self._fails:
-            raise self._misfit(page.misfits[0])
-        size = sum(map(len, records)) + len(records) * (1 + len(request or b""))
-        filled = self._filled.with_page(page, size)
-        if filled.open_bytes >= _BLOCK_BYTES or filled.open_records * len(self._columns) >= _BLOCK_VALUES:
-            filled = self._with_block(filled)
-        self._filled = filled
-
-    def finish(self) -> bytes:
-        """Return the whole part; the buffer is used up."""
-        from pyarrow import ipc, parquet
-
-        blocks = (self._with_block(self._filled) if self._filled.open else self._filled).blocks
-        sink = io.BytesIO()  # its content is handed over without a copy
-        with parquet.ParquetWriter(sink, self._schema, compression=self._compression or "none") as writer:
-            for start in range(0, len(blocks), _GROUP_BLOCKS):
-                tables = [
-                    ipc.open_stream(block).read_all() for block in blocks[start : start + _GROUP_BLOCKS]
-                ]
-                writer.write_table(self._arrow.concat_tables(tables))
-        return sink.getvalue()
-
-    def _with_block(self, filled: _Filled) -> _Filled:
-        """Return the same with its open pages as one more block."""
         from pyarrow import ipc
 
-        arrays = [self._column(filled, number) for number in range(len(self._columns))]
+        records = before.records if before else 0
+        bad_values: Counter[str] = Counter()
         sink = self._arrow.BufferOutputStream()
-        options = ipc.IpcWriteOptions(compression="zstd")
-        with ipc.new_stream(sink, self._schema, options=options) as writer:
-            writer.write_batch(self._arrow.record_batch(arrays, schema=self._schema))
-        return replace(filled, open=(), open_bytes=0, blocks=(*filled.blocks, sink.getvalue()))
+        with ipc.new_stream(sink, self._schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+            for taken in self._taken(lines):
+                if taken.misfits and self._fails:
+                    raise self._misfit(taken, records)
+                bad_values.update(self._columns[misfit.column].name for misfit in taken.misfits)
+                writer.write_batch(self._batch(taken))
+                records += taken.records
+        return _Block(sink.getvalue(), records, dict(bad_values))
 
-    def _column(self, filled: _Filled, number: int) -> Any:
-        values = chain.from_iterable(page.column(number) for page in filled.open)
-        return self._arrow.array(values, self._schema.field(number).type, size=filled.open_records)
+    def join(self, blocks: Sequence[_Block]) -> bytes:
+        """Return the file of all blocks."""
+        from pyarrow import parquet
 
-    def _misfit(self, misfit: Misfit) -> IrisUnexpectedResponseError:
+        sink = io.BytesIO()  # its content is handed over without a copy
+        compression = self.form.compression or "none"
+        with parquet.ParquetWriter(sink, self._schema, compression=compression) as writer:
+            for group in _groups(blocks):
+                writer.write_table(self._arrow.Table.from_batches(group))
+        return sink.getvalue()
+
+    def _taken(self, lines: bytes) -> Iterator[Taken]:
+        records = lines.removesuffix(b"\n").split(b"\n")
+        step = max(1, _VALUES_AT_ONCE // len(self._columns))
+        for start in range(0, len(records), step):
+            yield self._taker.take(records[start : start + step])
+
+    def _batch(self, taken: Taken) -> Any:
+        arrays = [
+            self._arrow.array(taken.column(number), field.type, size=taken.records)
+            for number, field in enumerate(self._schema)
+        ]
+        return self._arrow.record_batch(arrays, schema=self._schema)
+
+    def _misfit(self, taken: Taken, records_before: int) -> IrisUnexpectedResponseError:
+        misfit = min(taken.misfits, key=lambda one: one.record)
         column = self._columns[misfit.column]
         return IrisUnexpectedResponseError(
-            f"Column {column.name!r} is declared as {column.type}, and record {misfit.record + 1} of a page has a "
-            f"{misfit.kind} that does not fit at {column.path}. Declare the column as 'json' or as what it is, or "
-            "set on_bad_value='null' to have such values null, counted, and kept in _extra"
+            f"Column {column.name!r} is declared as {column.type}, and record {records_before + misfit.record + 1} of "
+            f"a part has a {misfit.kind} that does not fit at {column.path}. Declare the column as what it is, or as "
+            "'json'; or set on_bad_value='null' to have such values null, counted, and kept in _extra"
         )
 
 
-class _Request(msgspec.Struct):
-    item: dict[str, msgspec.Raw] = msgspec.field(name="_request")
+def _groups(blocks: Sequence[_Block]) -> Iterator[list[Any]]:
+    """Yield what goes into one row group after the other."""
+    from pyarrow import ipc
 
-
-def _item(request: bytes) -> msgspec.Raw:
-    """Return an item as an object of texts: a path parameter is text in the URL, whatever it was given as."""
-    item = msgspec.json.decode(request + b"}", type=_Request).item
-    texts = {name: raw if bytes(raw)[:1] == b'"' else bytes(raw).decode() for name, raw in item.items()}
-    return msgspec.Raw(msgspec.json.encode(texts))
+    group: list[Any] = []
+    for block in blocks:
+        for batch in ipc.open_stream(block.stream):
+            group.append(batch)
+            if sum(one.nbytes for one in group) >= _GROUP_BYTES:
+                yield group
+                group = []
+    if group:
+        yield group
 
 
 def _schema(arrow: Any, columns: Sequence[Column]) -> Any:
@@ -205,9 +164,9 @@ def _metadata(column: Column) -> dict[str, str]:
 
 def _load_arrow() -> Any:
     try:
-        import pyarrow as arrow
+        import pyarrow as pa
     except ImportError:
         raise IrisConfigurationError(
             "file_format='parquet' needs pyarrow: pip install 'airflow-provider-trackunit[parquet]'"
         ) from None
-    return arrow
+    return pa

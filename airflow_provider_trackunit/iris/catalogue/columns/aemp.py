@@ -102,15 +102,17 @@ def _value(name: str, prefix: str, member: Member, of: str) -> Iterable[Column]:
 def _series(datapoints: Iterable[Datapoint]) -> tuple[Column, ...]:
     """Return the columns of a series of any of these datapoints; those with a member in common share its column."""
     moment = Column("datetime", "datetime", "timestamp", "when it was read")
-    members = {member.name: member for one in datapoints for member in one.members}
-    return _any_case(moment, *(_reading(member) for member in members.values()))
+    readings = {member.name: _reading(one, member) for one in datapoints for member in one.members}
+    return _any_case(moment, *readings.values())
 
 
-def _reading(member: Member) -> Column:
+def _reading(datapoint: Datapoint, member: Member) -> Column:
+    own = (
+        member.name.lower() == datapoint.series.lower()
+    )  # spelled a little otherwise, in the vendor's schema
+    name = snake_case(datapoint.series if own else member.name)
     told = f", in the unit of {snake_case(member.units)}" if member.units else ""
-    return Column(
-        snake_case(member.name), member.name, member.type, f"{member.name} of the reading{told}", member.unit
-    )
+    return Column(name, member.name, member.type, f"{member.name} of the reading{told}", member.unit)
 
 
 def _series_path(datapoint: str) -> str:

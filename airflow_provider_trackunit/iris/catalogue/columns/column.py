@@ -24,6 +24,7 @@ class Column:
     :param unit: of the values, None where they have none or another member says it
     :param source: the page of the vendor's developer hub that the row is taken from; "seen" for public clients
     :param any_case: whether the members may begin with a capital or a small letter, as those of AEMP do
+    :param any_text: whether a number or a boolean is taken as well, as its text
     """
 
     name: str
@@ -33,6 +34,7 @@ class Column:
     unit: str | None = None
     source: str = ""
     any_case: bool = False
+    any_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ _STAY: Final = from_source(
     Column("left_at", "leftAt", "timestamp", "when it left, null while it is there"),
 )
 
+#: The more special path before the more general: the first that fits is the one.
 SITE_TABLES: Final = (
-    Table("Sites", ("/api/site/v1/sites", "/api/site/v1/sites/{siteId}"), _SITE),
     Table("Site history", ("/api/site/v1/sites/history",), _STAY),
+    Table("Sites", ("/api/site/v1/sites", "/api/site/v1/sites/{siteId}"), _SITE),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,10 @@ from airflow_provider_trackunit.iris.export.typed.paths import Step, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# The member of a record that holds the item it was asked for; and the one that holds a record which is no object.
+_REQUEST: Final = "_request"
+_NO_OBJECT: Final = "value"
 
 #: What no other column takes.
 REST: Final = Column(
@@ -32,7 +37,9 @@ def columns_for(
 ) -> list[Column]:
     """Return the columns of an export, the same for every run of the same request.
 
-    After those of the records come ``_request_<name>`` for each name of an item, and ``_extra`` for the rest.
+    After those of the records come ``_request_<name>`` for each name of an item, and ``_extra`` for the rest. What an
+    item gives is text, as it is in the URL. With a list of items, a record that is no object is in ``value``, as in JSON
+    Lines.
 
     ::
 
@@ -47,7 +54,10 @@ def columns_for(
     :raises IrisConfigurationError: when the catalogue has no columns for the endpoint, or a name, path or type of
         ``columns`` cannot be used
     """
-    own = _of_catalogue(endpoint, query_params) if columns is None else _of_caller(columns)
+    if columns is not None:
+        own = _of_caller(columns)
+    else:
+        own = [_beside_item(one) if item_names else one for one in _of_catalogue(endpoint, query_params)]
     found = [*own, *(_of_item(name) for name in item_names), REST]
     _refuse_equal_names(found)
     _refuse_shared_places(found)
@@ -103,9 +113,16 @@ def _are_two_texts(given: Any) -> bool:
     return isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(one, str) for one in given)
 
 
+def _beside_item(column: Column) -> Column:
+    """Return a column as it is in a record that carries its item."""
+    return replace(column, path=_NO_OBJECT) if column.path == "@" else column
+
+
 def _of_item(name: str) -> Column:
-    path = '_request."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return Column(f"_request_{name}", path, "string", f"{name} of the item that was asked for")
+    path = f'{_REQUEST}."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return Column(
+        f"{_REQUEST}_{name}", path, "string", f"{name} of the item that was asked for", any_text=True
+    )
 
 
 def _refuse_equal_names(columns: Sequence[Column]) -> None:

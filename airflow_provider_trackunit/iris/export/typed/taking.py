@@ -1,12 +1,12 @@
 """Records taken apart into columns, so that nothing of a record is lost: what no column takes stays in the rest.
 
-All records of a page are taken apart together, a member at a time, because a column can be read much faster than its
-values one by one. A value that does not fit is null in its column and stays in the rest too.
+Many records are taken apart together, a member at a time, because a column can be read much faster than its
+values one by one. A value that does not fit is null in its column and stays in the rest. A member that is null is as
+good as none.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,10 +15,10 @@ import msgspec
 
 from airflow_provider_trackunit.iris.export.typed.declaring import REST, steps_of
 from airflow_provider_trackunit.iris.export.typed.values import (
-    READERS,
     read_each,
     read_lists,
     read_objects,
+    reader_of,
 )
 
 if TYPE_CHECKING:
@@ -26,14 +26,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
     from airflow_provider_trackunit.iris.export.typed.paths import Step
-
-# A record and the item that it was asked for lie side by side in a holder, and are taken like any members.
-_RECORD: Final = ""
-_REQUEST: Final = "_request"
+    from airflow_provider_trackunit.iris.export.typed.values import Raw
 
 
 class Misfit(NamedTuple):
-    """A value that did not fit: the column by its place, the record by its place in the page, and the JSON type."""
+    """A value that did not fit: the column and the record by their places, and the JSON type."""
 
     column: int
     record: int
@@ -41,7 +38,7 @@ class Misfit(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """The records of a page as columns.
+    """Some records as columns.
 
     :param values: of each column, one a record; None for a column without any
     """
@@ -55,12 +52,11 @@ class Taken(NamedTuple):
         values = self.values[number]
         return repeat(None, self.records) if values is None else values
 
-    def misfits_by_column(self) -> Counter[int]:
-        """Return how many values of each column did not fit."""
-        return Counter(misfit.column for misfit in self.misfits)
 
-
+# What is left of an object, undecoded but for the objects in it that a column looks into.
 _Members = dict["Step", Any]
+# Each record is held in an object of its own, so that it is taken like any member.
+_RECORD: Final = ""
 # Where something goes back to, and what.
 _Left = tuple[_Members, Any]
 
@@ -70,7 +66,7 @@ class _Found(NamedTuple):
 
     rows: Sequence[int]
     holders: Sequence[_Members]
-    raws: Sequence[msgspec.Raw]
+    raws: Sequence[Raw]
 
 
 @dataclass(slots=True)
@@ -94,40 +90,35 @@ class Taker:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
-        self._holder = _Place((), below={_RECORD: _Place((_RECORD,)), _REQUEST: _Place((_REQUEST,))})
+        self._record = _Place((_RECORD,))
         for number, column in enumerate(columns):
             if column is not REST:
                 self._plant(column, number)
 
-    def take(self, records: Sequence[msgspec.Raw], item: msgspec.Raw | None = None) -> Taken:
-        """Return records as columns; the records are left as they are.
-
-        :param item: what they were asked for, as an object of texts
-        """
+    def take(self, records: Sequence[bytes]) -> Taken:
+        """Return records as columns."""
         page = _Page(self._columns, len(records))
-        beside = {} if item is None else {_REQUEST: item}
-        holders: list[_Members] = [{_RECORD: record, **beside} for record in records]
-        for place in self._holder.below.values():
-            page.take(place, range(len(records)), holders)
+        holders: list[_Members] = [{_RECORD: record} for record in records]
+        page.take(self._record, range(len(records)), holders)
         page.keep_rest(holders)
         return Taken(len(records), tuple(page.values), tuple(page.misfits))
 
     def _plant(self, column: Column, number: int) -> None:
-        steps = steps_of(column)
-        place = self._holder
-        for step in steps if steps[:1] == (_REQUEST,) else (_RECORD, *steps):
+        place = self._record
+        place.columns.append(number)
+        for step in steps_of(column):
             place = place.below.setdefault(step, _Place(_spellings(step, any_case=column.any_case)))
             place.columns.append(number)
 
 
 def _spellings(step: Step, *, any_case: bool) -> tuple[Step, ...]:
-    if isinstance(step, int) or not any_case:
+    if isinstance(step, int) or not any_case or not step[:1].isalpha():
         return (step,)
-    return (step, step[:1].swapcase() + step[1:])
+    return (step, step[0].swapcase() + step[1:])
 
 
 class _Page:
-    """One page on its way into columns."""
+    """Records on their way into columns."""
 
     def __init__(self, columns: Sequence[Column], records: int) -> None:
         self._columns = columns
@@ -155,7 +146,7 @@ class _Page:
     def _fill(self, place: _Place, found: _Found) -> list[_Left]:
         """Put values into their column and return what it did not take."""
         number = place.columns[0]
-        values, misfits = read_each(READERS[self._columns[number].type], found.raws)
+        values, misfits = read_each(reader_of(self._columns[number]), found.raws)
         left = self._misfits(place, found, misfits)
         filled = self.values[number]
         if filled is None and len(values) == self._records:
@@ -171,7 +162,11 @@ class _Page:
         return left
 
     def _enter(self, place: _Place, found: _Found) -> list[_Left]:
-        """Go into objects or lists and return what is left of them."""
+        """Go into objects or lists and return what is left of them.
+
+        A list stays whole when not every element was taken, or one is null: without those before it, an element would
+        have lost its place.
+        """
         in_list = isinstance(next(iter(place.below)), int)
         inner, misfits = read_each(read_lists if in_list else read_objects, found.raws)
         left = self._misfits(place, found, misfits)
@@ -183,12 +178,12 @@ class _Page:
         inside = [(row, one) for row, one in zip(found.rows, inner, strict=True) if one]
         if inside:
             self._take_below(place, *zip(*inside, strict=True))
-        # A list stays whole: an element without those before it has lost its place.
-        return left + [
+        left += [
             (holder, raw if in_list else one)
             for holder, raw, one in zip(found.holders, found.raws, inner, strict=True)
-            if one
+            if one or (in_list and one is not None and b"null" in bytes(raw))
         ]
+        return left
 
     def _take_below(self, place: _Place, rows: Sequence[int], holders: Sequence[_Members]) -> None:
         present = set().union(*holders)
@@ -206,21 +201,17 @@ class _Page:
         return [(found.holders[at], found.raws[at]) for at in places]
 
     def keep_rest(self, holders: Sequence[_Members]) -> None:
-        """Put what is left of each record, and of the item, into the column for it."""
-        rest = [msgspec.json.encode(_joined(holder)).decode() if holder else None for holder in holders]
-        self.values[self._columns.index(REST)] = rest
+        """Put what is left of each record into the column for it."""
+        self.values[self._columns.index(REST)] = [
+            _json_text(holder[_RECORD]) if holder else None for holder in holders
+        ]
 
 
-def _joined(holder: _Members) -> Any:
-    """Return a rest with that of the item as a member of it, as JSON Lines have it."""
-    rest = holder.get(_RECORD, {})
-    if _REQUEST not in holder:
-        return rest
-    beside = rest if isinstance(rest, dict) else {"value": rest}
-    return {_REQUEST: holder[_REQUEST], **beside}
+def _json_text(left: Any) -> str:
+    return (left if isinstance(left, bytes) else msgspec.json.encode(left)).decode()
 
 
-def kind_of(raw: msgspec.Raw) -> str:
+def kind_of(raw: Raw) -> str:
     """Return the JSON type of a value, for messages that must not repeat it."""
     kinds = {b'"': "string", b"{": "object", b"[": "list", b"t": "boolean", b"f": "boolean", b"n": "null"}
     return kinds.get(bytes(raw)[:1], "number")

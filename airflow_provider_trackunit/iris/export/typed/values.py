@@ -16,9 +16,11 @@ from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_trackunit.iris.catalogue.columns.column import Type
+    from airflow_provider_trackunit.iris.catalogue.columns.column import Column, Type
 
-    Read = Callable[[Sequence[msgspec.Raw]], list[Any]]
+    # A value as it was received.
+    Raw = msgspec.Raw | bytes
+    Read = Callable[[Sequence[Raw]], list[Any]]
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
@@ -42,7 +44,7 @@ _FINER_THAN_MICROSECONDS: Final = re.compile(rb"(\.\d{6})\d+")
 _EDGE_OF_CALENDAR: Final = re.compile(rb'"(0001|9999)-')
 
 
-def read_each(read: Read, raws: Sequence[msgspec.Raw]) -> tuple[list[Any], list[int]]:
+def read_each(read: Read, raws: Sequence[Raw]) -> tuple[list[Any], list[int]]:
     """Return the values, None for null and for one that does not fit, and the places of those that do not."""
     try:
         return read(raws), []
@@ -54,16 +56,16 @@ def read_each(read: Read, raws: Sequence[msgspec.Raw]) -> tuple[list[Any], list[
         return before + behind, [*misfits, *(middle + place for place in more)]
 
 
-def _array(raws: Sequence[msgspec.Raw]) -> bytes:
+def _array(raws: Sequence[Raw]) -> bytes:
     return b"[" + b",".join(raws) + b"]"
 
 
-def _integers(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def _integers(raws: Sequence[Raw]) -> list[Any]:
     text = _array(raws)
     return _INTEGERS.decode(_NO_FRACTION.sub(b"", text) if b"." in text else text)
 
 
-def _doubles(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def _doubles(raws: Sequence[Raw]) -> list[Any]:
     """Read numbers as the nearest double, and whole numbers only where a double is exactly that number."""
     values = _DOUBLES.decode(_array(raws))
     for raw, value in zip(raws, values, strict=True):
@@ -74,7 +76,7 @@ def _doubles(raws: Sequence[msgspec.Raw]) -> list[Any]:
     return values
 
 
-def _moments(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def _moments(raws: Sequence[Raw]) -> list[Any]:
     """Read times with an offset from UTC; a time without one could be any moment of a day."""
     text = _array(raws)
     values = _MOMENTS.decode(_FINER_THAN_MICROSECONDS.sub(rb"\1", text) if b"." in text else text)
@@ -83,12 +85,16 @@ def _moments(raws: Sequence[msgspec.Raw]) -> list[Any]:
     return values
 
 
-def _texts(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def _texts(raws: Sequence[Raw]) -> list[Any]:
     return [None if raw == b"null" else raw.decode() for raw in map(bytes, raws)]
 
 
-#: How the values of each type are read.
-READERS: Final[dict[Type, Read]] = {
+def _strings_or_scalars(raws: Sequence[Raw]) -> list[Any]:
+    """Read text, and a number or a boolean as the text that it is written as."""
+    return _STRINGS.decode(_array([raw if raw[:1] in b'"n{[' else b'"%b"' % raw for raw in map(bytes, raws)]))
+
+
+_READERS: Final[dict[Type, Read]] = {
     "string": lambda raws: _STRINGS.decode(_array(raws)),
     "boolean": lambda raws: _BOOLEANS.decode(_array(raws)),
     "int64": _integers,
@@ -99,11 +105,16 @@ READERS: Final[dict[Type, Read]] = {
 }
 
 
-def read_objects(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def reader_of(column: Column) -> Read:
+    """Return how the values of a column are read."""
+    return _strings_or_scalars if column.any_text else _READERS[column.type]
+
+
+def read_objects(raws: Sequence[Raw]) -> list[Any]:
     """Return the members of objects, undecoded."""
     return _OBJECTS.decode(_array(raws))
 
 
-def read_lists(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def read_lists(raws: Sequence[Raw]) -> list[Any]:
     """Return the elements of lists by their places, undecoded."""
     return [None if one is None else dict(enumerate(one)) for one in _LISTS.decode(_array(raws))]
