@@ -42,7 +42,9 @@ def prometheus() -> Request:
 
 def answer(status: int = 200, body: Any = b"", headers: dict[str, str] | None = None) -> Response:
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(status, JSON if headers is None else headers, encoded)
+    return Response(
+        status, {"content-length": str(len(encoded)), **(JSON if headers is None else headers)}, encoded
+    )
 
 
 def refused(asked: Request, given: Response, **facts: Any) -> IrisResponseError:
