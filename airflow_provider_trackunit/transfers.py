@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackunit._compat import (
     AirflowFailException,
-    BaseOperator,
-    default_deferrable,
     object_storage_path,
-    retry_policy_argument,
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
-from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.export.export import ExportRequest, Store
 
 # Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
 _PART_BYTES = 64 * 1024 * 1024
 
 
-class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
+class IrisToObjectStorageOperator(CallsEndpoint):
     """Brings a whole collection of Trackunit IRIS into object storage, as JSON Lines.
 
     Under ``output_path`` appear ``part-00000.jsonl.gz``, ``part-00001.jsonl.gz`` and so on, with a record a line
@@ -43,16 +37,14 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
 
     Memory stays flat however large the collection is: about two parts, and ``max_concurrency`` pages.
 
-    :param endpoint: the collection, such as ``/api/asset/v1/assets`` (templated)
+    The arguments of the request, the connection, the settings of a call and ``retry_policy`` are those of
+    :class:`~.calling.CallsEndpoint`. The others, and those that mean more here:
+
     :param output_path: a folder in any store that Airflow knows: ``s3://bucket/assets/{{ ds }}``, ``gs://…``,
         ``abfs://…``, ``file:///…`` (templated). Give each run, and each mapped instance, one of its own
-    :param method: the HTTP method (templated)
     :param path_params: a value for each placeholder of the endpoint. A list of mappings, which may come from an
         upstream task, makes one walk for each, in this task and with one token; every record then carries its
         mapping under ``_request`` (templated)
-    :param query_params: the query (templated)
-    :param json: the body (templated)
-    :param headers: extra headers (templated)
     :param output_conn_id: the connection of the store; None for the one in the path, or the store's default
         (templated)
     :param compression: ``"gzip"``, or None for plain text
@@ -60,11 +52,9 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     :param max_concurrency: how many requests may be on their way at once, within the limits of the API
     :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 403 or 404 in the
         manifest and go on. When every item answers 403 the task fails all the same
-    :param trackunit_conn_id: the connection (templated)
     :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
         hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
         default_deferrable`` says
-    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id")
@@ -72,45 +62,23 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     def __init__(
         self,
         *,
-        endpoint: str,
         output_path: str,
-        method: str = "GET",
-        path_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-        query_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
         output_conn_id: str | None = None,
         compression: Literal["gzip"] | None = "gzip",
         part_bytes: int = _PART_BYTES,
         max_concurrency: int = 4,
         on_item_error: Literal["fail", "skip"] = "fail",
-        trackunit_conn_id: str = IrisHook.default_conn_name,
-        deferrable: bool | None = None,
-        retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
-        self.endpoint = endpoint
+        super().__init__(**kwargs)
         self.output_path = output_path
-        self.method = method
-        self.path_params = path_params
-        self.query_params = query_params
-        self.json = json
-        self.headers = headers
         self.output_conn_id = output_conn_id
         self.compression = compression
         self.part_bytes = part_bytes
         self.max_concurrency = max_concurrency
         self.on_item_error = on_item_error
-        self.trackunit_conn_id = trackunit_conn_id
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._origin: str | None = None
         self._records: int | None = None
-
-    @cached_property
-    def hook(self) -> IrisHook:
-        """The hook of this task."""
-        return IrisHook(self.trackunit_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the manifest of the finished export.

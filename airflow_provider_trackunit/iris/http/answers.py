@@ -180,13 +180,22 @@ def _said(request: Request, response: Response) -> _Said:
         return _Said()
     if not isinstance(body, dict):
         return _Said()
-    if request.is_graphql and isinstance(body.get("errors"), list) and body["errors"]:
-        errors = graphql_errors(request, response)
-        return _Said(errors[0].code, errors[0].message, retry_after=longest_reset_s(errors))
+    if request.is_graphql and "errors" in body:
+        return _said_by_graphql(request, response)
     # A refused PromQL query has names of its own.
     names = ("errorType", "error") if "errorType" in body else ("code", "message")
     return _Said(
         told(request, body.get(names[0])), told(request, body.get(names[1])), _violations(request, body)
+    )
+
+
+def _said_by_graphql(request: Request, response: Response) -> _Said:
+    try:
+        errors = graphql_errors(request, response)
+    except IrisUnexpectedResponseError:
+        return _Said()
+    return (
+        _Said(errors[0].code, errors[0].message, retry_after=longest_reset_s(errors)) if errors else _Said()
     )
 
 

@@ -66,9 +66,8 @@ class GraphQLError:
     resets_in_s: float | None
 
     @classmethod
-    def of(cls, request: Request, given: Any) -> GraphQLError:
-        """Return what a member of ``errors`` says, whatever its shape."""
-        error = given if isinstance(given, dict) else {}
+    def of(cls, request: Request, error: Mapping[str, Any]) -> GraphQLError:
+        """Return what a member of ``errors`` says."""
         extensions = error.get("extensions")
         extensions = extensions if isinstance(extensions, dict) else {}
         # In milliseconds (developer hub, page "GraphQL API rate limiting").
@@ -86,13 +85,13 @@ class GraphQLError:
 
 
 class _GraphQLAnswer(msgspec.Struct):
-    errors: list[Any] | None = None
+    errors: list[dict[str, Any]] | None = None
 
 
 def graphql_errors(request: Request, response: Response) -> list[GraphQLError]:
     """Return the errors of an answer of GraphQL, the one that decides first.
 
-    :raises IrisUnexpectedResponseError: when it is none
+    :raises IrisUnexpectedResponseError: when it is not shaped as one
     """
     try:
         errors = msgspec.json.decode(response.body, type=_GraphQLAnswer).errors or []

@@ -32,6 +32,9 @@ CONNECT_TIMEOUT_S: Final = 10.0
 MAX_CONNECTIONS: Final = 64
 
 
+# The parts of OpenSSL that read a file of certificates.
+_LIBRARIES_OF_FILES: Final = frozenset({"X509", "PEM", "ASN1"})
+
 _GZIP_CONTAINER: Final = 31  # zlib's window bits for gzip
 _PIECE_BYTES: Final = 256 * 1024
 
@@ -53,6 +56,7 @@ class Trouble(Enum):
     CUT_BODY = auto()
 
 
+_IF_TLS_FAILS: Final = "The server is overloaded or restarts, or it speaks no TLS: if it stays so, check the URL in the connection"
 _OF_THIS_MACHINE: Final = {
     Trouble.NO_ROOTS: "the file of trusted certificates cannot be read. Check CA bundle (extra 'ca_bundle') of the "
     "connection, or REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment",
@@ -78,11 +82,7 @@ def failure(request: Request, trouble: Trouble) -> IrisError:
             False,
         ),
         Trouble.SLOW_CONNECT: (f"{origin} did not accept a connection in time", False),
-        Trouble.NO_TLS: (
-            f"no TLS connection to {origin} came about: what answers there is overloaded, restarting, or speaks no TLS. "
-            "If it stays so, check the URL in the connection",
-            True,
-        ),
+        Trouble.NO_TLS: (f"no TLS connection to {origin}. {_IF_TLS_FAILS}", True),
         Trouble.SLOW_ANSWER: (f"{origin} did not answer in time", True),
         Trouble.BROKEN: (f"the connection to {origin} broke off", True),
         Trouble.SLOW_BODY: ("the answer was not complete in time", True),
@@ -97,11 +97,13 @@ def trouble_with_tls(error: BaseException) -> Trouble:
     An alert of the server, an end in the middle of the handshake or an answer without TLS comes from servers that
     are overloaded or restart. HTTP libraries wrap the error of ``ssl`` several deep, each in its own way.
     """
-    inner = (error.__cause__, getattr(error, "reason", None), *error.args)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Trouble.UNTRUSTED
+    if getattr(error, "library", None) in _LIBRARIES_OF_FILES:
+        return Trouble.NO_ROOTS
+    inner = (error.__cause__, getattr(error, "reason", None), *error.args)
     found = (trouble_with_tls(one) for one in inner if isinstance(one, Exception))
-    return Trouble.UNTRUSTED if Trouble.UNTRUSTED in found else Trouble.NO_TLS
+    return next((one for one in found if one is not Trouble.NO_TLS), Trouble.NO_TLS)
 
 
 class Body:
