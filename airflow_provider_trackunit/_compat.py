@@ -105,6 +105,7 @@ __all__ = [
     "asset_state_of",
     "connection_in_loop",
     "default_deferrable",
+    "mask_secret",
     "mask_secrets",
     "mask_secrets_in_loop",
     "object_storage_path",

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit import triggers
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.emulator import IrisEmulator
+from airflow_provider_trackunit.settings import CallSettings
 from airflow_provider_trackunit.triggers import IrisEventTrigger, IrisResumeTrigger, IrisTrigger, Timing
+from airflow_provider_trackunit.triggers.polling import connected
+from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.airflow.round_trip import first_event, rebuilt
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
     """Let all triggers live on a clock of their own, without jitter."""
     clock = Hours()
     timing = Timing(clock=lambda: clock.now, sleep=clock.sleep, chance=lambda: 0.0)
-    monkeypatch.setattr(triggers._IrisWait, "timing", timing)
+    monkeypatch.setattr(IrisWait, "timing", timing)
     return clock
 
 
@@ -56,7 +58,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(seconds / 100)
 
     timing = Timing(lambda: NOW + (time.monotonic() - begun) * 100, sleep, lambda: 0.0)
-    monkeypatch.setattr(triggers._IrisWait, "timing", timing)
+    monkeypatch.setattr(IrisWait, "timing", timing)
 
 
 def waiting(**arguments: Any) -> IrisTrigger:
@@ -149,7 +151,6 @@ def test_started_again_elsewhere_a_trigger_has_the_same_outcome(
         ({"condition": "a ||"}, None, "IrisConfigurationError", "not a JMESPath expression"),
         ({"condition": "length(totalElements)"}, None, "IrisConfigurationError", "cannot be applied"),
         ({"endpoint": "/a/{b}"}, None, "IrisConfigurationError", "no value for b"),
-        ({"trackunit_conn_id": "nowhere"}, None, "IrisConfigurationError", "nowhere"),
     ],
 )
 def test_an_error_that_nothing_can_mend_ends_the_wait_at_once_with_its_text(  # noqa: PLR0917 (a table)
@@ -193,11 +194,9 @@ def test_nine_failures_in_a_row_pass_and_the_tenth_ends_the_wait(
     hours: Hours,
     failing_polls: int,
     status: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(triggers, "_ATTEMPTS", 1)
     iris_connection.fault(path=ASSETS, kind="status", status=503, times=failing_polls)
-    event = outcome(poll_interval_s=10)
+    event = outcome(poll_interval_s=10, max_attempts=1)
     assert event["status"] == status
     assert event.get("error") == (None if status == "done" else "IrisServerError")
 
@@ -275,7 +274,7 @@ def test_the_name_of_a_shared_client_gives_no_secret_away(iris_connection: IrisE
     from airflow_provider_trackunit.iris import sharing
 
     async def main() -> str:
-        async with triggers._connected("trackunit_default"):
+        async with connected("trackunit_default", CallSettings()):
             return repr(dict(sharing._clients[asyncio.get_running_loop()]))
 
     shown = asyncio.run(main())
@@ -308,7 +307,6 @@ def test_a_wait_outlives_an_emulator_that_goes_away_and_comes_back(
     iris = IrisEmulator.start(assets=5)
     port = int(iris.url.rpartition(":")[2])
     monkeypatch.setenv("AIRFLOW_CONN_TRACKUNIT_DEFAULT", iris.connection_json())
-    monkeypatch.setattr(triggers, "_ATTEMPTS", 1)
     running = [iris]
 
     def change(now: float) -> None:
@@ -319,7 +317,7 @@ def test_a_wait_outlives_an_emulator_that_goes_away_and_comes_back(
 
     hours.at = change
     try:
-        event = outcome(condition="totalElements > `5`", poll_interval_s=10)
+        event = outcome(condition="totalElements > `5`", poll_interval_s=10, max_attempts=1)
     finally:
         for one in running:
             one.stop()
