@@ -623,7 +623,7 @@ class Backend:
     def __init__(self, failures: int, patch: pytest.MonkeyPatch) -> None:
         self.left = failures
         self.reads = 0
-        self._read = polling.connection_in_loop
+        self._read: Any = vars(polling)["connection_in_loop"]
         patch.setattr(polling, "connection_in_loop", self.read)
 
     async def read(self, conn_id: str) -> Any:

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 _UNAUTHENTICATED: Final = "UNAUTHENTICATED"
 _RATE_LIMITED: Final = "RATE_LIMITED"
 
-# What decides where several came, before those without a code that is known. A token that is renewed and a budget that
+# What decides where several came, before those whose code is not known. A token that is renewed and a budget that
 # fills up again come first, because the query did not run; what is refused for good comes before what may pass.
-# The first three codes and the complexity are IRIS's own (developer hub, pages "GraphQL API errors" and "GraphQL API rate
-# limiting"); the others are those of Apollo Server, whose names IRIS uses.
+# RATE_LIMITED and QUERY_COMPLEXITY_REACHED are on the developer hub (page "GraphQL API rate limiting"); UNAUTHENTICATED and
+# GRAPHQL_VALIDATION_FAILED were seen; the others belong to the same set of names, that of Apollo Server.
 _KINDS: Final[Mapping[str, type[IrisResponseError]]] = {
     _UNAUTHENTICATED: IrisAuthenticationError,
     _RATE_LIMITED: IrisRateLimitError,
+    "FORBIDDEN": IrisPermissionError,
     "QUERY_COMPLEXITY_REACHED": IrisBadRequestError,
     "GRAPHQL_VALIDATION_FAILED": IrisBadRequestError,
     "GRAPHQL_PARSE_FAILED": IrisBadRequestError,
     "BAD_USER_INPUT": IrisBadRequestError,
-    "FORBIDDEN": IrisPermissionError,
     "INTERNAL_SERVER_ERROR": IrisServerError,
 }
 _RANKS: Final = {code: rank for rank, code in enumerate(_KINDS)}
