@@ -591,6 +591,16 @@ def test_a_watermark_outlives_how_it_is_asked_for(
     assert (fired["count"], fired["records_from"]) == (1, "2026-01-15T06:00:00Z")
 
 
+def test_an_event_that_a_dying_triggerer_may_not_have_passed_on_is_fired_again(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    store = Store()
+    fired = asyncio.run(first_event(kept(store)))
+    assert asyncio.run(take(kept(store), hours, 2)) == [fired]
+    assert asyncio.run(take(kept(store), hours, 2)) == []
+
+
 def test_another_request_has_a_watermark_of_its_own(
     events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
