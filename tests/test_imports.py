@@ -170,7 +170,7 @@ print(" ".join(sorted(name for name in sys.modules if name.startswith("airflow_p
 """
 
 
-@pytest.mark.parametrize("module", ["operators", "sensors"])
+@pytest.mark.parametrize("module", ["operators", "sensors", "transfers", "triggers", "hooks"])
 def test_parsing_a_dag_loads_nothing_that_talks_http(module: str) -> None:
     code = LOADED.format(module=f"{PACKAGE}.{module}")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code

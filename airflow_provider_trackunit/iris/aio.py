@@ -28,6 +28,7 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
     Body,
     Trouble,
     failure,
+    trouble_with_tls,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
@@ -306,7 +307,7 @@ def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
 
 def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Trouble.UNTRUSTED
+        return trouble_with_tls(error)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return Trouble.PROXY
     if isinstance(error, _SLOW_CONNECT):

@@ -20,7 +20,8 @@ from airflow_provider_trackunit.iris.catalogue.limits import Limit, Rate
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS: Final = _READING_METHODS | {"PUT", "DELETE"}
 
 # A metered URL answers once in a quarter of an hour, and a rejected call may count: one retry and no more.
 _METERED_ATTEMPTS: Final = 2
@@ -70,6 +71,26 @@ class Endpoint:
     def is_safe(self, method: str) -> bool:
         """Return whether sending the request twice does no harm."""
         return method in _SAFE_METHODS or (self.reads and method in self.methods)
+
+    def only_reads(self, method: str) -> bool:
+        """Return whether the request changes nothing, so that it may go out again in another form, page by page."""
+        return method in _READING_METHODS or (self.reads and method in self.methods)
+
+    def longest_walk(self, max_wait_s: float) -> int | None:
+        """Return how many pages can be read one after the other before a limit stops the walk; None for any number.
+
+        :param max_wait_s: the longest wait on the way. Limits that count single URLs stop no walk, and those with a pool
+            let it go on
+        """
+        stopping = (
+            limit.rate.calls
+            for limit in self.limits
+            if limit.rate.metered
+            and limit.rate.per_s > max_wait_s
+            and not limit.pool
+            and "{url}" not in limit.bucket
+        )
+        return min(stopping, default=None)
 
     def attempts(self, wanted: int) -> int:
         """Return how often a request may be sent: as wanted, but a metered URL no more than twice."""
@@ -341,7 +362,7 @@ def fits(known: str, path: str) -> bool:
 
 def _of_graphql(row: Endpoint, call: Call) -> Endpoint:
     """Return the row as this query makes it: one path serves pages, single answers and mutations."""
-    query = call.json["query"] if call.is_graphql else ""
+    query = call.graphql_query
     changes = re.search(r"\b(mutation|subscription)\b", query)
     return replace(
         row, paging=row.paging if "pageInfo" in query else _WHOLE, reads=bool(query) and not changes

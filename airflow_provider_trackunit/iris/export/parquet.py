@@ -68,7 +68,8 @@ class ParquetEncoding:
             known = ", ".join(repr(one) for one in _COMPRESSIONS)
             raise IrisConfigurationError(f"compression: {compression!r} is not known; give one of {known}")
         described = tuple(manifest.Column(one.name, one.type, one.unit) for one in columns)
-        self.form: Final = Form("parquet", compression, ".parquet", _BLOCK_BYTES, described)
+        meaning = " ".join([on_bad_value, *(f"{one.name}={one.path}" for one in columns)])
+        self.form: Final = Form("parquet", compression, ".parquet", _BLOCK_BYTES, described, meaning)
         self._columns = columns
         self._fails = on_bad_value == "fail"
         self._taker = Taker(columns)

@@ -67,10 +67,10 @@ class Relay:
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call with its ``after``, and with ``first`` where the query declares it and nobody set it."""
-        if not call.is_graphql:
+        query = call.graphql_query
+        if not query:
             raise foreign_cursor()
         variables = dict(_variables(call))
-        query = str(call.json["query"])
         if re.search(r"\$first\s*:\s*Int!?\s*[,)$]", query):
             variables.setdefault("first", _RELAY_PAGE_SIZE)
         after = text_of(cursor, "endCursor")
@@ -106,7 +106,7 @@ class Relay:
         return 0
 
     def _refuse_dead_end(self, call: Call, cursor: Cursor, end_cursor: str | None) -> None:
-        if not re.search(r"\$after\b", str(call.json["query"])):
+        if not re.search(r"\$after\b", call.graphql_query):
             raise IrisPaginationError(
                 f"{call.endpoint}: there are more pages and the query cannot ask for them. Declare '$after: String' "
                 "in the query and give the connection 'after: $after'"

@@ -21,7 +21,7 @@ def call(endpoint: str = "/api/new/v1/things", **arguments: Any) -> Call:
 
 
 def graphql() -> Call:
-    return call("/api/other-graphql/", method="POST", json=QUERY)
+    return call("/api/other/graphql/", method="POST", json=QUERY)
 
 
 AEMP_PAGE: dict[str, Any] = {"Links": [{"rel": "next", "href": f"{ORIGIN}/feed/2"}], "Equipment": [1]}
