@@ -92,7 +92,8 @@ def standing(results: list[tuple[dt.datetime, list[Reading]]]) -> list[Reading]:
     for finished_at, said in sorted(results, key=lambda one: one[0]):
         for key in {_key(one) for one in said}:
             same = [one for one in said if _key(one) == key]
-            kept = max(same, key=lambda one: one["value"]) if key[1] == "Distance" else same[-1]
+            # Of equal values, too, the later.
+            kept = max(same[::-1], key=lambda one: one["value"]) if key[1] == "Distance" else same[-1]
             flags = {
                 "conflict" for one in same if (one["value"], one["unit"]) != (kept["value"], kept["unit"])
             }
