@@ -156,7 +156,7 @@ def test_the_command_prints_where_it_is_and_ends_on_a_signal(ending: signal.Sign
     assert (complaints, child.returncode) == ("", 0)
 
 
-@pytest.mark.parametrize("text", ['{"nonsense": 1}', "{", None], ids=["unknown", "no JSON", "no file"])
+@pytest.mark.parametrize("text", ['{"nonsense": 1}', None], ids=["unknown", "no file"])
 def test_switches_that_cannot_be_used_end_the_command_with_one_line(tmp_path: Path, text: str | None) -> None:
     switches = tmp_path / "switches.json"
     if text is not None:
