@@ -124,19 +124,20 @@ CURSORS = st.one_of(
     st.fixed_dictionaries({"page": SIZES}, optional={"of": SIZES}),
     st.dictionaries(st.sampled_from(["page", "of", "after", "x"]), VALUES, max_size=3),
 )
-MAYBE_SIZES = st.one_of(st.none(), SIZES)
+MAYBE_SIZES = st.none() | st.integers(-1, 2**64)
+PAIRS = st.sampled_from([(None, None), (3, 4), (0, 2**64), (-1, None)])
 WALKS = st.lists(
     st.builds(
         OpenWalk,
         item=SIZES,
-        todo=st.lists(CURSORS, max_size=3).map(tuple),
+        todo=st.lists(CURSORS, max_size=2).map(tuple),
         reached=SIZES,
         ends_at=MAYBE_SIZES,
         whole=st.booleans(),
         came=SIZES,
         records=SIZES,
-        announced=st.tuples(MAYBE_SIZES, MAYBE_SIZES),
-        pages=st.tuples(MAYBE_SIZES, MAYBE_SIZES),
+        announced=PAIRS,
+        pages=PAIRS,
     ),
     max_size=2,
 ).map(tuple)
