@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from airflow_provider_trackunit.iris.export.parquet import ParquetBuffer
-from airflow_provider_trackunit.iris.export.parts import request_member
+from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.parts import Draft, request_member
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.tables import readings, site_visits
 
@@ -61,12 +61,13 @@ def in_parquet(
 ) -> dict[str, Any]:
     """Return the manifest of the same result in Parquet, as a transfer writes it."""
     items = sorted({name for record in records for name in record.get("_request", {})})
-    buffer = ParquetBuffer(columns_for(manifest["endpoint"], item_names=items, **columns))
+    encoding = ParquetEncoding(columns_for(manifest["endpoint"], item_names=items, **columns))
+    draft = Draft()
     for record in records:
         rest = {name: value for name, value in record.items() if name != "_request"}
         item = request_member(record["_request"]) if "_request" in record else None
-        buffer.add([msgspec.Raw(json.dumps(rest).encode())], item)
-    (folder / "part-00000.parquet").write_bytes(buffer.finish())
+        draft = draft.adding(encoding, [msgspec.Raw(json.dumps(rest).encode())], item)
+    (folder / "part-00000.parquet").write_bytes(encoding.join(draft.encoded(encoding).blocks))
     return manifest | {"output_path": str(folder), "parts": [{"name": "part-00000.parquet"}]}
 
 
