@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,6 +94,7 @@ class Export:
 
     :param clock: a monotonic clock, in seconds
     :param wall_clock: seconds since the epoch
+    :param token_hex: random text of so many bytes
     """
 
     def __init__(
@@ -103,13 +105,14 @@ class Export:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._client = client
         self._request = request
         self._clock = clock
         self._wall_clock = wall_clock
         self._fingerprint = request.fingerprint(client.credentials)
-        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock)
+        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock, token_hex=token_hex)
         self._sent_before = self._sent_by_client()
         self._progress = Progress(request, clock)
         self._stopping = False
@@ -302,9 +305,7 @@ class Export:
 
     def _keep(self) -> None:
         requests = self._requests()
-        self._state = self._folder.keep(
-            self._state, requests=requests, finished=self._state.frontier.is_finished(self._request.calls)
-        )
+        self._state = self._folder.keep(self._state, requests=requests)
         self._kept = (self._state, requests)
 
     def _leave(self, crew: Crew, error: BaseException) -> None:
