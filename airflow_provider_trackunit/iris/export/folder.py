@@ -39,8 +39,8 @@ nothing breaks:
   manifest as it was at its own beginning: it goes on.
 
 An announcement is left behind when a try is killed, or its write raises, between it and the manifest. What it names
-stays for a day, and goes with the next result after that: a try that is held up longer than that in just this place is
-the one that is not provided for.
+stays for a day, and goes with the next result after that. A try that finds itself held up for half a day stops before
+its manifest; what is not provided for is that the very write of the manifest is under way for another half.
 
 Files of others are never touched. Ours are told by their names: the try in them has sixteen hexadecimal digits.
 """
@@ -92,8 +92,8 @@ _UNFINISHED: Final = re.compile(
 # So had version 0.1.0 named its parts.
 _FORMER_FILE: Final = re.compile(r"part-\d{5,}\.jsonl(?:\.gz)?")
 
-# A try that announced a manifest writes it within this time, or never: uploads are retried for minutes, a machine may
-# sleep for a night.
+# A try that announced a manifest has written it after this time, or never will: uploads are retried for minutes, a
+# machine may sleep for a night.
 _ANNOUNCED_S: Final = 86_400.0
 
 
@@ -323,6 +323,7 @@ class Folder:
         try:
             self._refuse_other_result()
             self._refuse_loss(manifest)
+            self._refuse_delay(manifest)
         except IrisError:
             self._withdraw()
             raise
@@ -342,6 +343,13 @@ class Folder:
         if missing:
             raise IrisStorageError(
                 f"{self.label}: {missing[0]} was stored and is gone. A retry fetches it again"
+            )
+
+    def _refuse_delay(self, manifest: Manifest) -> None:
+        """Stop while there is still time for the write before others take this try for dead."""
+        if not self._is_within(_ANNOUNCED_S / 2, manifest):
+            raise IrisStorageError(
+                f"{self.label}: this try was held up for half a day just before its end. A retry publishes what it stored"
             )
 
     def _write_manifest(self, data: bytes) -> None:
@@ -377,12 +385,12 @@ class Folder:
         for name in filter(_ANNOUNCEMENT.fullmatch, names):
             data = self._store.read(name)
             coming = read_manifest(data)
-            if coming is not None and data != self._former and self._is_recent(coming):
+            if coming is not None and data != self._former and self._is_within(_ANNOUNCED_S, coming):
                 found |= {name, *coming.files}
         return found
 
-    def _is_recent(self, manifest: Manifest) -> bool:
-        return self._wall_clock() - epoch_s(manifest.finished_at) < _ANNOUNCED_S
+    def _is_within(self, seconds: float, manifest: Manifest) -> bool:
+        return self._wall_clock() - epoch_s(manifest.finished_at) < seconds
 
     def _is_left_over(self, name: str) -> bool:
         if any(kind.fullmatch(name) for kind in (_FILE, _ANNOUNCEMENT, _UNFINISHED)):

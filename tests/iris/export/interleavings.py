@@ -82,7 +82,6 @@ class _AnsweringStore:
         self._given = 0
         self.now_s = now_s
         self.asks: Operation | None = None
-        self.announced = False
 
     def names(self) -> list[str]:
         return list(self._answer(Operation("names")))
@@ -101,8 +100,6 @@ class _AnsweringStore:
         if self._given == len(self._answers):
             self.asks = self.asks or operation
             raise _Asks
-        if operation.name.startswith("_publishing"):
-            self.announced = operation.kind == "write"
         answer = self._answers[self._given]
         self._given += 1
         self.now_s = answer.now_s
@@ -136,6 +133,11 @@ class Plan:
     run_id: str
     items: tuple[str, ...]
     starts_s: float = BEGINNING_S
+
+    @property
+    def name(self) -> str:
+        """What its files have in their names."""
+        return f"{int(self.starts_s):08x}{self.number:08x}"
 
     def begin(self, store: _AnsweringStore) -> Manifest:
         """Do all of it."""
@@ -172,12 +174,10 @@ class Standing(NamedTuple):
 
     :param asks: for what next
     :param ended: how, where it asks for nothing more
-    :param announced: whether it has said that it is about to publish, and has not done so
     """
 
     asks: Operation | None
     ended: str = ""
-    announced: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,7 @@ class Explorer:
     visited: set[World] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
     happened: Counter[str] = field(default_factory=Counter)
+    _seen_folders: set[tuple[Files, bool]] = field(default_factory=set)
     _standings: dict[tuple[int, tuple[Answer, ...]], Standing] = field(default_factory=dict)
 
     def explore(self, world: World, most: int | None = None) -> None:
@@ -223,16 +224,17 @@ class Explorer:
         while todo and (most is None or len(self.visited) < most):
             world, path = todo.pop()
             self.check(world, path)
-            for label, following in self._following(world):
+            following_ones = list(self._following(world))
+            if not following_ones:
+                self.ends.update(self.standing(*one).ended for one in enumerate(world.answers))
+            for label, following in following_ones:
                 if following not in self.visited:
                     self.visited.add(following)
                     todo.append((following, (label, path)))
 
     def _following(self, world: World) -> Iterator[tuple[str, World]]:
-        announced = False
         for number, plan in enumerate(self.plans):
             standing = self.standing(number, world.answers[number])
-            announced = announced or standing.announced
             if standing.asks is None:
                 continue
             for label, following in self._outcomes(world, number, standing.asks):
@@ -245,10 +247,16 @@ class Explorer:
             left = world.late[:place] + world.late[place + 1 :]
             self.happened["lands late"] += 1
             yield f"lands late: {operation.name}", replace(_done(world, operation)[0], late=left)
-        # Who is a day under way between saying so and publishing is taken for dead; the text of the folder says so.
-        if world.days and not announced and not any(one.name == MANIFEST for one in world.late):
+        if world.days and not self._is_publishing(world):
             self.happened["a day passes"] += 1
             yield "a day passes", replace(world, now_s=world.now_s + DAY_S + 1, days=world.days - 1)
+
+    def _is_publishing(self, world: World) -> bool:
+        """Return whether the write of a manifest is under way: that it takes a day, the folder does not provide for."""
+        asked = [self.standing(*one).asks for one in enumerate(world.answers)]
+        return any(
+            one is not None and (one.kind, one.name) == ("write", MANIFEST) for one in (*asked, *world.late)
+        )
 
     def _outcomes(self, world: World, number: int, operation: Operation) -> Iterator[tuple[str, World]]:
         after, value = _done(world, operation)
@@ -272,13 +280,22 @@ class Explorer:
         return self._standings[key]
 
     def check(self, world: World, path: Any) -> None:
-        """Refuse a folder that is not as it was promised."""
-        for number, answers in enumerate(world.answers):
-            standing = self.standing(number, answers)
-            if standing.asks is None:
-                self.ends[standing.ended] += 1
+        """Refuse a folder that is not as it was promised, and one that the next try cannot put in order."""
+        if (world.files, world.had_result) in self._seen_folders:
+            return
+        self._seen_folders.add((world.files, world.had_result))
         wrong = wrong_with(dict(world.files), self.plans, had_result=world.had_result)
+        wrong = wrong or self._wrong_with_the_next(world)
         assert wrong is None, "\n".join([str(wrong), *_steps(path)])
+
+    def _wrong_with_the_next(self, world: World) -> str | None:
+        """Return what the next try, alone and two days later, makes wrong of a folder."""
+        plan = Plan(7, "next", ("n",), world.now_s + 2 * DAY_S)
+        *_, files = folders_of(plan, world.files)
+        left = set(dict(files)) - set(NOT_OURS) - {MANIFEST, "part-00000-" + plan.name + ".jsonl"}
+        if left:
+            return f"the next try left {sorted(left)}"
+        return wrong_with(dict(files), (plan,), had_result=True)
 
 
 def wrong_with(files: dict[str, bytes], plans: tuple[Plan, ...], *, had_result: bool) -> str | None:
@@ -330,7 +347,7 @@ def _standing(plan: Plan, answers: tuple[Answer, ...]) -> Standing:
     try:
         plan.begin(store)
     except _Asks:
-        return Standing(store.asks, announced=store.announced)
+        return Standing(store.asks)
     except IrisStorageError:
         return Standing(None, "storage error")
     except IrisCheckpointError:
@@ -340,13 +357,18 @@ def _standing(plan: Plan, answers: tuple[Answer, ...]) -> Standing:
     return Standing(None, "success")
 
 
-def folders_of_the_dead(plan: Plan, files: Files) -> Iterator[Files]:
-    """Yield the folder after a kill of a try that was alone, at each of its changes, and after its end."""
+def folders_of(plan: Plan, files: Files) -> Iterator[Files]:
+    """Yield a folder as it was, and after each change that a try makes which is alone with it.
+
+    Each is what a kill leaves; the last is that of success.
+    """
     explorer = Explorer((plan,))
-    world = World(files, ((),))
+    world = World(files, ((),), plan.starts_s)
     yield world.files
     while (asks := explorer.standing(0, world.answers[0]).asks) is not None:
         after, value = _done(world, asks)
         if after.files != world.files:
             yield after.files
         world = _answered(after, 0, Answer(value, world.now_s))
+    ended = explorer.standing(0, world.answers[0]).ended
+    assert ended == "success", ended
