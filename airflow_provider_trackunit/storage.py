@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -90,7 +90,8 @@ class FolderStore:
         unfinished = self._path(f"{name}.{secrets.token_hex(8)}.unfinished")
         try:
             self._fs.pipe_file(unfinished, data)
-            self._fs.mv(unfinished, self._path(name))
+            # In one step, and in the place of a former file; the file system's own move goes by way of a copy.
+            Path(unfinished).replace(self._path(name))
         except BaseException:
             with contextlib.suppress(OSError):
                 self._fs.rm_file(unfinished)

@@ -155,6 +155,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         import msgspec
 
         from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
+        from airflow_provider_trackunit.iris.export.manifest import write_manifest
         from airflow_provider_trackunit.storage import FolderStore
 
         with permanent_errors_fail():
@@ -167,7 +168,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
             export.stop()
         try:
             with permanent_errors_fail():
-                manifest: dict[str, Any] = msgspec.to_builtins(export.run())
+                manifest: dict[str, Any] = msgspec.json.decode(write_manifest(export.run()))
         except IrisError as error:
             self._defer_while_limited(error, request, store, deferrals)
             raise

@@ -23,18 +23,16 @@ When the extra calls are used up, a task keeps what it has, waits a quarter of a
 
 from __future__ import annotations
 
-import gzip
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 try:
-    from airflow.sdk import ObjectStoragePath, Param, dag, task
+    from airflow.sdk import Param, dag, task
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
-    from airflow.io.path import ObjectStoragePath  # type: ignore[import-not-found, no-redef]
     from airflow.models.param import Param  # type: ignore[import-not-found, no-redef]
 
+from airflow_provider_trackunit.results import read_records
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
 OUTPUT = "file:///tmp/trackunit"
@@ -73,13 +71,7 @@ def iris_backfill() -> None:
     @task
     def machines(manifest: dict[str, Any]) -> list[dict[str, str]]:
         """Return the PIN of every machine that has one, each once: two machines can have the same."""
-        pins = []
-        for part in manifest["parts"]:
-            with (
-                (ObjectStoragePath(manifest["output_path"]) / part["name"]).open("rb") as file,
-                gzip.open(file) as lines,
-            ):
-                pins += [json.loads(line)["EquipmentHeader"].get("PIN") for line in lines]
+        pins = [machine["EquipmentHeader"].get("PIN") for machine in read_records(manifest)]
         return [{"pin": pin} for pin in dict.fromkeys(pins) if pin]
 
     @task
@@ -115,7 +107,7 @@ def iris_backfill() -> None:
         return {
             "periods": len(manifests),
             "readings": sum(manifest["records"] for manifest in manifests),
-            "skipped": sum(len(manifest["skipped"]) for manifest in manifests),
+            "skipped": sum(manifest["skipped_count"] for manifest in manifests),
         }
 
     report(readings.output)  # type: ignore[arg-type]

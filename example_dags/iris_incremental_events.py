@@ -20,18 +20,16 @@ and brings 2,000 more: with three of them, a run reads 8,000. For more, raise `r
 
 from __future__ import annotations
 
-import gzip
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 try:
-    from airflow.sdk import ObjectStoragePath, Variable, dag, task
+    from airflow.sdk import Variable, dag, task
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
-    from airflow.io.path import ObjectStoragePath  # type: ignore[import-not-found, no-redef]
     from airflow.models import Variable
 
+from airflow_provider_trackunit.results import read_records
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
 OUTPUT = "file:///tmp/trackunit"
@@ -71,13 +69,7 @@ def iris_incremental_events() -> None:
     @task
     def remember(manifest: dict[str, Any]) -> dict[str, Any]:
         """Set the variable to where the next run begins."""
-        times = []
-        for part in manifest["parts"]:
-            with (
-                (ObjectStoragePath(manifest["output_path"]) / part["name"]).open("rb") as file,
-                gzip.open(file) as lines,
-            ):
-                times += [datetime.fromisoformat(json.loads(line)["eventTime"]) for line in lines]
+        times = [datetime.fromisoformat(event["eventTime"]) for event in read_records(manifest)]
         if times:
             Variable.set(READ_UNTIL, (max(times) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ"))
         return {"events": len(times), "newest": max(times).isoformat() if times else None}

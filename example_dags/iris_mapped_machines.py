@@ -24,17 +24,15 @@ for more than 1024 machines. A run that is started by hand can be given another 
 
 from __future__ import annotations
 
-import gzip
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 try:
-    from airflow.sdk import ObjectStoragePath, dag, task
+    from airflow.sdk import dag, task
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
-    from airflow.io.path import ObjectStoragePath  # type: ignore[import-not-found, no-redef]
 
+from airflow_provider_trackunit.results import read_records
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
 OUTPUT = "file:///tmp/trackunit"
@@ -66,11 +64,7 @@ def iris_mapped_machines() -> None:
     @task
     def machines(manifest: dict[str, Any], most: str) -> list[dict[str, str]]:
         """Return the PINs of the first machines that have one, each once."""
-        pins = []
-        for part in manifest["parts"]:
-            path = ObjectStoragePath(manifest["output_path"]) / part["name"]
-            with path.open("rb") as file, gzip.open(file) as lines:
-                pins += [json.loads(line)["EquipmentHeader"].get("PIN") for line in lines]
+        pins = [machine["EquipmentHeader"].get("PIN") for machine in read_records(manifest)]
         unique = list(dict.fromkeys(pin for pin in pins if pin))
         return [{"pin": pin} for pin in unique[: int(most)]]
 

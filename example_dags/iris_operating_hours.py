@@ -25,18 +25,16 @@ goes on where the try before it stopped, asks for no machine twice, and comes af
 
 from __future__ import annotations
 
-import gzip
-import json
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 try:
-    from airflow.sdk import ObjectStoragePath, dag, task
+    from airflow.sdk import dag, task
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
-    from airflow.io.path import ObjectStoragePath  # type: ignore[import-not-found, no-redef]
 
+from airflow_provider_trackunit.results import read_records
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
 log = logging.getLogger(__name__)
@@ -73,13 +71,7 @@ def iris_operating_hours() -> None:
     @task
     def machines(manifest: dict[str, Any]) -> list[dict[str, str]]:
         """Return the PIN of every machine that has one, each once: two machines can have the same."""
-        pins = []
-        for part in manifest["parts"]:
-            with (
-                (ObjectStoragePath(manifest["output_path"]) / part["name"]).open("rb") as file,
-                gzip.open(file) as lines,
-            ):
-                pins += [json.loads(line)["EquipmentHeader"].get("PIN") for line in lines]
+        pins = [machine["EquipmentHeader"].get("PIN") for machine in read_records(manifest)]
         without = sum(not pin for pin in pins)
         log.info("%d machines, %d of them without a PIN and therefore left out", len(pins), without)
         return [{"pin": pin} for pin in dict.fromkeys(pins) if pin]
@@ -97,7 +89,7 @@ def iris_operating_hours() -> None:
     @task
     def report(manifest: dict[str, Any], asked: list[dict[str, str]]) -> dict[str, int]:
         """Sum up."""
-        return {"machines": len(asked), "skipped": len(manifest["skipped"]), "readings": manifest["records"]}
+        return {"machines": len(asked), "skipped": manifest["skipped_count"], "readings": manifest["records"]}
 
     report(hours.output, items)  # type: ignore[arg-type]
 

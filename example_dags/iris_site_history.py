@@ -17,17 +17,15 @@ right. `leftAt` is null while the asset is still there.
 
 from __future__ import annotations
 
-import gzip
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 try:
-    from airflow.sdk import ObjectStoragePath, dag, task
+    from airflow.sdk import dag, task
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task  # type: ignore[no-redef]
-    from airflow.io.path import ObjectStoragePath  # type: ignore[import-not-found, no-redef]
 
+from airflow_provider_trackunit.results import read_records
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
 OUTPUT = "file:///tmp/trackunit"
@@ -63,14 +61,8 @@ def iris_site_history() -> None:
     def report(manifest: dict[str, Any]) -> dict[str, int]:
         """Count. A stay that comes on two pages, because the history changed meanwhile, counts once."""
         found: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for part in manifest["parts"]:
-            with (
-                (ObjectStoragePath(manifest["output_path"]) / part["name"]).open("rb") as file,
-                gzip.open(file) as lines,
-            ):
-                for line in lines:
-                    stay = json.loads(line)
-                    found[stay["assetId"], stay["siteId"], stay["enteredAt"]] = stay
+        for stay in read_records(manifest):
+            found[stay["assetId"], stay["siteId"], stay["enteredAt"]] = stay
         return {
             "stays": len(found),
             "sites": len({stay["siteId"] for stay in found.values()}),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +16,18 @@ import pytest
 
 from airflow_provider_trackunit._compat import (
     AIRFLOW_VERSION,
+    AirflowException,
     AirflowFailException,
     TaskDeferred,
     object_storage_path,
 )
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisStorageError
+from airflow_provider_trackunit.results import read_manifest, read_records
 from airflow_provider_trackunit.storage import FolderStore, dataset_of
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from airflow_provider_trackunit.emulator import IrisEmulator
 
@@ -36,8 +40,8 @@ def context(run_id: str = "run", map_index: int = -1, **others: Any) -> Any:
     return {"ti": instance, **others}
 
 
-def transfer(output_path: Path | str, **arguments: Any) -> IrisToObjectStorageOperator:
-    path = output_path if isinstance(output_path, str) else f"file://{output_path}"
+def transfer(output_path: Any, **arguments: Any) -> IrisToObjectStorageOperator:
+    path = f"file://{output_path}" if isinstance(output_path, Path) else output_path
     defaults: dict[str, Any] = {"task_id": "pull", "endpoint": ASSETS, "output_path": path}
     return IrisToObjectStorageOperator(**{**defaults, **arguments})
 
@@ -45,6 +49,7 @@ def transfer(output_path: Path | str, **arguments: Any) -> IrisToObjectStorageOp
 def records_in(folder: Path) -> list[dict[str, Any]]:
     manifest = json.loads((folder / "_manifest.json").read_bytes())
     names = {"_manifest.json", *(part["name"] for part in manifest["parts"])}
+    names |= {manifest["skipped_file"]} - {None}
     assert {file.name for file in folder.iterdir()} == names
     return [
         json.loads(line)
@@ -107,12 +112,12 @@ def test_arguments_that_cannot_work_fail_at_once_and_say_which(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_mapped_instances_with_one_output_path_are_refused(
+def test_two_mapped_instances_that_ask_for_different_things_in_one_folder_are_refused(
     iris_connection: IrisEmulator, tmp_path: Path
 ) -> None:
     transfer(tmp_path).execute(context(map_index=0))
     with pytest.raises(AirflowFailException, match="map index 0"):
-        transfer(tmp_path).execute(context(map_index=1))
+        transfer(tmp_path, query_params={"size": 50}).execute(context(map_index=1))
     assert len(records_in(tmp_path)) == 250
 
 
@@ -123,7 +128,9 @@ def test_a_limit_that_lasts_keeps_what_came_and_says_when_to_go_on(
     with pytest.raises(IrisRateLimitError) as raised:
         transfer(tmp_path, endpoint=FLEET, max_concurrency=1).execute(context())
     assert raised.value.retry_after == 900
-    assert {file.name for file in tmp_path.iterdir()} == {"_checkpoint.json", "part-00000.jsonl.gz"}
+    kept = {file.name for file in tmp_path.iterdir()} - {"_checkpoint.json"}
+    assert len(kept) == 1
+    assert kept.pop().startswith("part-00000-")
     transfer(tmp_path, endpoint=FLEET).execute(context())
     assert len(records_in(tmp_path)) == 200
     assert len(iris_connection.requests("/Fleet/1")) == 1
@@ -136,16 +143,81 @@ def test_a_place_that_cannot_be_written_is_said(iris_connection: IrisEmulator, t
 
 
 def test_a_local_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
-    store = FolderStore.of(object_storage_path(f"file://{tmp_path}", None))
+    store = FolderStore.at(f"file://{tmp_path}", None)
     store.write("part-00000.jsonl", b"old")
     (tmp_path / "part-00001.jsonl.unfinished").write_bytes(b"of a process that was killed")
-    assert store.names() == ["part-00000.jsonl"]
-    assert [file.name for file in tmp_path.iterdir()] == ["part-00000.jsonl"]
     (tmp_path / "part-00002.jsonl").mkdir()
     (tmp_path / "part-00002.jsonl" / "x").mkdir()
     with pytest.raises(OSError):
-        store.write("part-00002.jsonl.unfinished/x", b"cannot be")
+        store.write("part-00002.jsonl", b"cannot be")
+    assert sorted(store.names()) == ["part-00000.jsonl", "part-00001.jsonl.unfinished", "part-00002.jsonl"]
     assert store.read("part-00000.jsonl") == b"old"
+
+
+@pytest.mark.parametrize("name", ["_checkpoint.json", "part-00000-0123456789abcdef.jsonl"])
+def test_two_who_write_one_file_at_once_leave_the_one_or_the_other(tmp_path: Path, name: str) -> None:
+    texts = [bytes([letter]) * 300_000 for letter in b"abcd"]
+
+    def write(text: bytes) -> None:
+        for _ in range(20):
+            FolderStore.at(f"file://{tmp_path}", None).write(name, text)
+            assert (tmp_path / name).read_bytes() in texts
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(write, texts))
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("path", ["lake/fleet", "./fleet", "fleet", ""])
+def test_a_relative_path_is_refused_because_it_is_another_folder_on_every_worker(
+    iris_connection: IrisEmulator, path: str
+) -> None:
+    with pytest.raises(AirflowFailException, match="absolute path"):
+        transfer(path).execute(context())
+
+
+def test_a_store_that_is_not_installed_is_named_with_what_brings_it(iris_connection: IrisEmulator) -> None:
+    with pytest.raises(AirflowFailException, match="apache-airflow-providers-google"):
+        transfer("gs://lake/fleet").execute(context())
+
+
+def test_an_object_storage_path_is_as_good_as_its_text(iris_connection: IrisEmulator, tmp_path: Path) -> None:
+    path = object_storage_path(f"file://{tmp_path}/out", None)
+    manifest = transfer(path).execute(context())
+    assert manifest["output_path"] == str(path)
+    assert len(records_in(tmp_path / "out")) == 250
+
+
+def test_a_task_that_is_killed_stops_asking_and_keeps_what_came(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    iris_connection.settings(latency_ms=20)
+    operator = transfer(tmp_path, query_params={"size": 5}, max_concurrency=2)
+
+    def kill() -> None:
+        while len(iris_connection.requests(ASSETS)) < 10:
+            threading.Event().wait(0.005)
+        operator.on_kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(AirflowException, match="told to stop"):
+        operator.execute(context())
+    killer.join()
+    asked = len(iris_connection.requests(ASSETS))
+    transfer(tmp_path, query_params={"size": 5}).execute(context())
+    assert len({record["id"] for record in records_in(tmp_path)}) == 250
+    assert asked + 50 - asked == len(iris_connection.requests(ASSETS))
+
+
+def test_a_task_that_is_killed_before_it_begins_asks_for_nothing(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    operator = transfer(tmp_path)
+    operator.on_kill()
+    with pytest.raises(AirflowException, match="told to stop"):
+        operator.execute(context())
+    assert iris_connection.requests(ASSETS) == []
 
 
 @pytest.fixture(scope="module")
@@ -197,14 +269,17 @@ def test_a_fleet_lands_in_s3_and_a_second_run_replaces_it(
     first = pull("first")
     iris_connection.fleet(shrink=200)
     second = pull("second")
-    store = FolderStore.of(object_storage_path(output_path, output_conn_id))
+    store = FolderStore.at(output_path, output_conn_id)
     assert len(first["parts"]) > len(second["parts"]) == 1
-    assert sorted(store.names()) == ["_manifest.json", "part-00000.jsonl.gz"]
-    part = store.read("part-00000.jsonl.gz")
+    assert sorted(store.names()) == ["_manifest.json", second["parts"][0]["name"]]
+    part = store.read(second["parts"][0]["name"])
     assert part is not None
     assert len(part) == second["parts"][0]["bytes"]
     assert len(gzip.decompress(part).splitlines()) == 50
     assert "a-long-secret-key" not in store.label
+    read = list(read_records(read_manifest(output_path, conn_id=output_conn_id)))
+    assert len({record["id"] for record in read}) == 50
+    assert list(read_records(second)) == read
 
 
 @pytest.mark.parametrize(

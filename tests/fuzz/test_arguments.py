@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from airflow_provider_trackunit.iris.export.results import fingerprint
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.iris.export.export import ExportRequest
-from airflow_provider_trackunit.iris.export.results import fingerprint
 from airflow_provider_trackunit.iris.http.wire import Request, build_request
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.fuzz.documents import VALUES

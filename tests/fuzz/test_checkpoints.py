@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from airflow_provider_trackunit.iris.export.results import (
+    Checkpoint,
+    Manifest,
+    Part,
+    Run,
+    Skipped,
+    read_checkpoint,
+    read_manifest,
+    write_checkpoint,
+)
+from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,18 +31,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisPaginationError,
 )
 from airflow_provider_trackunit.iris.export.export import ExportRequest, export_pages, progress_in
-from airflow_provider_trackunit.iris.export.results import (
-    Checkpoint,
-    Manifest,
-    Part,
-    Run,
-    Skipped,
-    read_checkpoint,
-    read_manifest,
-    write_checkpoint,
-)
 from airflow_provider_trackunit.iris.http.wire import Request, Response
-from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 from tests.fuzz.documents import VALUES, hostile, nearly
 from tests.fuzz.wires import JSON, ORIGIN, with_threads
 from tests.iris.export.stores import Killed, MemoryStore, MortalStore, result_of

@@ -36,7 +36,7 @@ class MemoryStore:
 
     def delete(self, name: str) -> None:
         if name in self.files:
-            self._change(name, lambda: self.files.pop(name))
+            self._change(name, lambda: self.files.pop(name, None))
 
     def _change(self, name: str, change: Callable[[], Any]) -> None:
         self.changes += 1

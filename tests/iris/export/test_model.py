@@ -1,8 +1,10 @@
 """A transfer as a state machine: kills, faults, full disks, deferrals, damage, resumes, new runs and a changing fleet.
 
-In any order. The invariant is the manifest's promise: where there is a manifest, the parts it names are there, whole,
-and hold every record once. What is transferred is a collection of numbered pages, an AEMP fleet whose URLs answer
-once in a quarter of an hour (of the emulator's time), or single machines of which some are refused.
+In any order, and with a second writer who comes in the middle, another account, a cleared task and a clock that jumps.
+The invariant is the manifest's promise, looked at after every single change of the folder: where there is a manifest,
+the parts it names are there, whole, and hold every record once; and where there was one, there is one. What is transferred is a collection of numbered
+pages, an AEMP fleet whose URLs answer once in a quarter of an hour (of the emulator's time), or single machines of
+which some are refused.
 """
 
 from __future__ import annotations
@@ -13,9 +15,8 @@ import json
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit.iris.export.results import Run, read_checkpoint
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -30,12 +31,18 @@ from airflow_provider_trackunit.iris.errors import (
     IrisRateLimitError,
     IrisStorageError,
 )
-from airflow_provider_trackunit.iris.export.export import ExportRequest, export_pages
+from airflow_provider_trackunit.iris.export.checkpoint import read_checkpoint
+from airflow_provider_trackunit.iris.export.export import Export
+from airflow_provider_trackunit.iris.export.manifest import Run
+from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 from tests.airflow.round_trip import rebuilt
 
-from .conftest import ASSETS, FLEET, new_client
+from .conftest import ASSETS, FLEET, credentials_of, new_client
 from .stores import Killed, MemoryStore, MortalStore, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: A sequence takes as long as twenty examples of a simpler property.
 EXAMPLES = settings().max_examples // 20
@@ -43,6 +50,7 @@ EXAMPLES = settings().max_examples // 20
 MACHINE = f"{FLEET}/Equipment/ID/{{pin}}"
 UNKNOWN = ["no such machine", "nor/this one"]
 QUARTER_S = 901.0
+DAY_S = 86_400.0
 MOST_DEFERRALS = 15
 
 _emulators: list[IrisEmulator] = []
@@ -61,14 +69,27 @@ def teardown_module() -> None:
         _emulators.pop().stop()
 
 
-def wait_for_pages_on_their_way() -> None:
-    """Wait for the threads that a full disk or a kill left behind.
+def wait_for_pages_on_their_way(others: set[threading.Thread]) -> None:
+    """Wait for the threads that a full disk or a kill left behind, but not for those of others.
 
     Nobody waits for them in a task, and here the emulator would count their answers as those of the next rule.
     """
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - others:
         if thread.name.startswith("iris-page"):
-            thread.join()
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def watched(store: MemoryStore, look: Callable[[], None]) -> MemoryStore:
+    """Let somebody look at the folder after every change of it."""
+    after = store.after
+
+    def both(number: int, name: str) -> None:
+        look()
+        after(number, name)
+
+    store.after = both
+    return store
 
 
 class TransferMachine(RuleBasedStateMachine):
@@ -78,14 +99,20 @@ class TransferMachine(RuleBasedStateMachine):
         kind=st.sampled_from(["assets", "fleet", "machines"]),
         concurrency=st.integers(1, 4),
         part_bytes=st.sampled_from([1, 8_000, 30_000, 10**6]),
+        checkpoint_interval_s=st.sampled_from([1e-9, 30.0]),
     )
-    def begin(self, kind: str, concurrency: int, part_bytes: int) -> None:
+    def begin(self, kind: str, concurrency: int, part_bytes: int, checkpoint_interval_s: float) -> None:
         self.iris = emulator()
         self.kind = kind
         self.files: dict[str, bytes] = {"notes.txt": b"not ours"}
         self.older: list[bytes] = []
         self.concurrency = concurrency
         self.part_bytes = part_bytes
+        self.checkpoint_interval_s = checkpoint_interval_s
+        self.had_a_result = False
+        self.spared: set[str] = set()
+        self.now = time.time()
+        self.account = "the first"
         self.run_number = 0
         self.changed_in_run = False
         self.lost_a_part = False
@@ -119,6 +146,7 @@ class TransferMachine(RuleBasedStateMachine):
             part_bytes=self.part_bytes,
             max_concurrency=self.concurrency,
             skip_refused=self.kind == "machines",
+            checkpoint_interval_s=self.checkpoint_interval_s,
         )
 
     def page_pattern(self, page: int) -> str:
@@ -156,10 +184,28 @@ class TransferMachine(RuleBasedStateMachine):
             self.older.clear()  # what is stored from here on is not what those count
         else:
             self.older.append(before)
+        client = new_client(self.iris, max_attempts=2)
+        client.authenticate()
+        client.credentials = credentials_of(self.iris, username=self.account)
+        others = set(threading.enumerate())
         try:
-            export_pages(new_client(self.iris, max_attempts=2), self.request(), store)
+            Export(client, self.request(), watched(store, self.look), wall_clock=lambda: self.now).run()
         finally:
-            wait_for_pages_on_their_way()
+            wait_for_pages_on_their_way(others)
+
+    def look(self) -> None:
+        """Read as somebody would who follows the manifest at this moment."""
+        if "_manifest.json" in self.files:
+            self.had_a_result = True
+            result_of(self.named())
+        assert ("_manifest.json" in self.files) is self.had_a_result
+
+    def named(self) -> dict[str, bytes]:
+        """Return the manifest and the files that it names."""
+        manifest = json.loads(self.files["_manifest.json"])
+        names = [part["name"] for part in manifest["parts"]]
+        names += [manifest["skipped_file"]] if manifest["skipped_file"] else []
+        return {name: self.files[name] for name in ["_manifest.json", *names]}
 
     # -- tries
 
@@ -170,6 +216,9 @@ class TransferMachine(RuleBasedStateMachine):
         self.iris.advance(QUARTER_S)
         self.export(MemoryStore(self.files))
         self.check_the_result()
+        # What a killed or a replaced try left behind is gone, unless it might still be published.
+        left = set(self.files) - set(self.named()) - {"notes.txt"}
+        assert {name for name in left if not any(one in name for one in self.spared)} == set()
 
     def check_the_result(self) -> None:
         manifest, records = self.result()
@@ -200,10 +249,11 @@ class TransferMachine(RuleBasedStateMachine):
     def a_try_that_meets_faults(self, page: int, kind: str, status: int, times: int) -> None:
         options = {"status": status} if kind == "status" else {}
         self.iris.fault(path=self.page_pattern(page), kind=kind, times=times, **options)
+        former = self.files.get("_manifest.json")
         try:
             self.export(MemoryStore(self.files))
         except IrisError:
-            assert "_manifest.json" not in self.files
+            assert self.files.get("_manifest.json") == former
         finally:
             self.clear_faults()
 
@@ -225,6 +275,51 @@ class TransferMachine(RuleBasedStateMachine):
         with suppress(IrisStorageError, IrisRateLimitError):
             self.export(store)
 
+    @rule(
+        at=st.integers(1, 12),
+        when=st.sampled_from(["before", "after"]),
+        same_run=st.booleans(),
+        second_dies_at=st.one_of(st.none(), st.integers(1, 8)),
+        days=st.sampled_from([0, 3]),
+    )
+    def a_try_that_was_given_up_for_lost_comes_back(
+        self, at: int, when: str, second_dies_at: int | None, days: int, *, same_run: bool
+    ) -> None:
+        """At one change of the folder the first writer is held up, while a second one does all of its work."""
+        self.iris.advance(QUARTER_S)
+        store = MemoryStore(self.files)
+
+        def hold_up(number: int, _name: str) -> None:
+            if number != at:
+                return
+            self.note_spared()
+            self.iris.advance(QUARTER_S)
+            if not same_run:
+                self.a_new_run()
+            with suppress(Killed, IrisRateLimitError):
+                self.export(
+                    MemoryStore(self.files)
+                    if second_dies_at is None
+                    else MortalStore(self.files, second_dies_at, "after")
+                )
+            self.now += days * DAY_S
+
+        setattr(store, when, hold_up)
+        with suppress(IrisCheckpointError, IrisStorageError, IrisRateLimitError):
+            self.export(store)
+        # The first may have written a checkpoint of parts that the second has cleaned up; nobody goes on from there.
+        self.lost_a_part = True
+        self.older.clear()
+        # Which of the two has published, and which of them has met a fleet that changed, is not followed further.
+        self.changed_in_run = True
+
+    def note_spared(self) -> None:
+        """Note the try that is about to publish."""
+        with suppress(IrisCheckpointError):
+            found = read_checkpoint(self.files.get("_checkpoint.json") or b"")
+            names = [part.name for part in found.parts] if found.finished else []
+            self.spared.update(name.split("-")[2].split(".")[0] for name in names)
+
     # -- deferrals
 
     @rule(refused=st.lists(st.integers(0, 12), max_size=3), quiet=st.booleans())
@@ -239,12 +334,13 @@ class TransferMachine(RuleBasedStateMachine):
         store = MemoryStore(self.files)
         deferrals = Deferrals()
         asked_before = len(self.answered())
+        former = self.files.get("_manifest.json")
         for _ in range(MOST_DEFERRALS):
             try:
                 self.export(store)
                 break
             except IrisError as error:
-                assert "_manifest.json" not in self.files
+                assert self.files.get("_manifest.json") == former
                 deferrals = self.deferred(error, store, deferrals)
         else:
             raise AssertionError(f"deferred more than {MOST_DEFERRALS} times")
@@ -288,6 +384,14 @@ class TransferMachine(RuleBasedStateMachine):
         self.iris.fleet(**{change[0]: change[1]})
         self.changed_in_run = True
 
+    @rule(account=st.sampled_from(["the first", "another"]))
+    def the_account_of_the_connection_is(self, account: str) -> None:
+        self.account = account
+
+    @rule(days=st.sampled_from([0.5, 2, 21, -3]))
+    def the_clock_jumps(self, days: float) -> None:
+        self.now += days * DAY_S
+
     @rule()
     def a_new_run(self) -> None:
         self.run_number += 1
@@ -326,9 +430,10 @@ class TransferMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 5))
     def a_stored_part_is_lost(self, number: int) -> None:
-        parts = sorted(name for name in self.files if name.startswith("part-"))
-        # Beside a manifest the result is finished, and nobody promises to survive its loss.
-        if parts and "_checkpoint.json" in self.files and "_manifest.json" not in self.files:
+        named = self.named() if "_manifest.json" in self.files else {}
+        parts = sorted(name for name in self.files if name.startswith("part-") and name not in named)
+        # What a manifest names is finished, and nobody promises to survive its loss.
+        if parts and "_checkpoint.json" in self.files:
             del self.files[parts[number % len(parts)]]
             self.lost_a_part = True
             self.older.clear()
@@ -336,10 +441,8 @@ class TransferMachine(RuleBasedStateMachine):
     # -- what always holds
 
     def result(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        files = dict(self.files)
-        assert files.pop("notes.txt") == b"not ours"
-        files.pop("_checkpoint.json", None)
-        return result_of(files)
+        assert self.files["notes.txt"] == b"not ours"
+        return result_of(self.named())
 
     @invariant()
     def a_manifest_keeps_its_promise(self) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
 from airflow_provider_trackunit.iris.pages.frontier import Errand, Frontier, is_usable
-from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 from airflow_provider_trackunit.iris.pages.styles import paginator
 
 if TYPE_CHECKING:

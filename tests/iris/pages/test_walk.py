@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from airflow_provider_trackunit.iris.pages.walk import Walk
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
 from airflow_provider_trackunit.iris.pages.paging import Page
-from airflow_provider_trackunit.iris.pages.walk import Walk
 
 CALL = make_call("https://iris.trackunit.com", "/api/x")
 
