@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fuzz mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui test fuzz places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: ## Check format, lint, types and run all tests
 
 fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
 	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/iris/export/test_model.py
+
+places: ## Raise at every place of a transfer where a signal can come, and let tries meet in every order (an hour)
+	@$(READY) -m tests.iris.export.every_place && $(READY) -m tests.iris.export.interleavings
 
 mutants: ## Change the client in thousands of small ways, and count the changes that a test notices (half an hour)
 	@environment=$$($(PYTHON) -m dev.environments --mutants) && $$environment/bin/python -m dev.mutants

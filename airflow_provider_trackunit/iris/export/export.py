@@ -37,7 +37,7 @@ from airflow_provider_trackunit.iris.pages.frontier import tell_difference
 from airflow_provider_trackunit.iris.pages.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.request import ExportRequest
@@ -174,7 +174,9 @@ class Export:
                 break
             arrival = crew.arrival(self._quiet_s())
             if arrival is not None:
-                outcome = self._take(arrival)
+                # What is refused after a failure is not noted as passed over: the next try asks for it again.
+                ignored = failure is not None and arrival.page is None
+                outcome = None if ignored else self._take(arrival)
                 failure = failure or outcome
                 crew.taken(arrival)
             if failure is not None:
@@ -313,7 +315,9 @@ class Export:
         crew.cancel()
         if isinstance(error, IrisCheckpointError | _PositionRefusedError):
             return
-        self._take_pages(crew.rest(_LAST_ANSWERS_S))
+        for arrival in crew.rest(_LAST_ANSWERS_S):
+            if arrival.page is not None:
+                self._take(arrival)
         kept, requests = self._kept
         if self._state is kept and requests == self._requests():
             return
@@ -321,11 +325,6 @@ class Export:
             self._keep()
         except IrisError as storing:
             log.warning("What was fetched before '%s' could not be stored: %s", error, storing)
-
-    def _take_pages(self, arrivals: Iterable[Arrival]) -> None:
-        for arrival in arrivals:
-            if arrival.page is not None and self._state.frontier.wants(arrival.errand):
-                self._add(arrival.errand, arrival.page)
 
     # -- the end
 

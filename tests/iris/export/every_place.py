@@ -9,6 +9,7 @@ backwards. A tracer raises there, in the frames of the package and the thread th
 from __future__ import annotations
 
 import dis
+import gzip
 import json
 import logging
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
 import airflow_provider_trackunit
 from airflow_provider_trackunit.iris.calls import make_call
@@ -91,10 +92,11 @@ class Places:
     where: str = ""
 
     def __enter__(self) -> None:
+        self._tracer_before = sys.gettrace()  # that of the coverage
         sys.settrace(self._trace)
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._tracer_before)
 
     def _trace(self, frame: FrameType, event: str, _argument: Any) -> _Frame | None:
         if not frame.f_code.co_filename.startswith(PACKAGE):
@@ -128,7 +130,7 @@ class Collection:
         method = "POST" if self.json else "GET"
         calls = [
             make_call(ORIGIN, self.endpoint, method=method, path_params=item, json=self.json)
-            for item in (items or [None])
+            for item in ([None] if items is None else items)
         ]
         return ExportRequest(
             self.endpoint,
@@ -227,7 +229,7 @@ class Tally:
 
     places: int = 0
     hits: Counter[str] = field(default_factory=Counter)
-    firsts: Counter[str] = field(default_factory=Counter)
+    ends_of_first: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -240,16 +242,13 @@ def try_places(scenario: Scenario, chosen: Callable[[int], Iterator[int] | range
     tally = Tally(places=_run(scenario, before, Places())[0])
     for number in chosen(tally.places):
         places = Places(number)
-        try:
-            first, files = _run(scenario, before, places)[1:]
-            wrong = _wrong_with(scenario, files, finished=first == "success")
-            last, files = _run(scenario, files, None)[1:]
-            wrong = wrong or (None if last == "success" else f"the next try ended with {last}")
-            wrong = wrong or _wrong_with(scenario, files, finished=True)
-        finally:
-            sys.settrace(None)
+        first, files = _run(scenario, before, places)[1:]
+        wrong = _wrong_with(scenario, files, finished=first == "success")
+        last, files = _run(scenario, files, None)[1:]
+        wrong = wrong or (None if last == "success" else f"the next try ended with {last}")
+        wrong = wrong or _wrong_with(scenario, files, finished=True)
         tally.hits[places.hit or "none"] += 1
-        tally.firsts[first] += 1
+        tally.ends_of_first[first] += 1
         if wrong:
             tally.wrong.append(f"{scenario}, place {number} ({places.hit}, {places.where}): {wrong}")
     return tally
@@ -291,8 +290,6 @@ def _run(
 
 def _wrong_with(scenario: Scenario, files: dict[str, bytes], *, finished: bool) -> str | None:
     """Return what is wrong with a folder: a result is there and whole, or not there at all."""
-    import gzip
-
     if "_manifest.json" not in files:
         return "there is no result" if finished else None
     manifest = json.loads(files["_manifest.json"])
@@ -314,9 +311,11 @@ def _main() -> int:
     wrong: list[str] = []
     for scenario in SCENARIOS:
         tally = try_places(scenario, lambda count: range(1, count + 1))
-        print(f"{scenario}: {tally.places} places, {dict(tally.hits)}, {dict(tally.firsts)}", flush=True)  # noqa: T201
+        print(
+            f"{scenario}: {tally.places} places, {dict(tally.hits)}, {dict(tally.ends_of_first)}", flush=True
+        )
         wrong += tally.wrong
-    print("\n".join([*wrong, f"{len(wrong)} wrong results"]))  # noqa: T201
+    print("\n".join([*wrong, f"{len(wrong)} wrong results"]))
     return bool(wrong)
 
 

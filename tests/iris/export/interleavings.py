@@ -3,13 +3,18 @@
 A try is a function of what its store answered: it is run again from its beginning with the answers so far, until it
 asks for more. So a state of the world is small (the files, the answers of each try, the hour), equal states are met
 once, and all of them are visited. A try that is killed is one that is never chosen again.
+
+``python -m tests.iris.export.interleavings`` visits all worlds of every meeting (``make places``; some minutes each).
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -30,7 +35,7 @@ from airflow_provider_trackunit.iris.pages.paging import Page
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_trackunit.iris.pages.frontier import Errand
 
@@ -77,8 +82,9 @@ class _Asks(BaseException):
 class _AnsweringStore:
     label = "memory://folder"
 
-    def __init__(self, answers: tuple[Answer, ...], now_s: float) -> None:
+    def __init__(self, answers: tuple[Answer, ...], now_s: float, *, silent: bool = False) -> None:
         self._answers = answers
+        self._silent = silent
         self._given = 0
         self.now_s = now_s
         self.asks: Operation | None = None
@@ -97,6 +103,8 @@ class _AnsweringStore:
         self._answer(Operation("delete", name))
 
     def _answer(self, operation: Operation) -> Any:
+        if self._silent and operation.name.startswith("_publishing"):
+            return None
         if self._given == len(self._answers):
             self.asks = self.asks or operation
             raise _Asks
@@ -127,12 +135,16 @@ class _Client:
 
 @dataclass(frozen=True)
 class Plan:
-    """A try: who it is, when it begins, and what it asks for."""
+    """A try: who it is, when it begins, and what it asks for.
+
+    :param silent: whether it announces nothing, as no try does
+    """
 
     number: int
     run_id: str
     items: tuple[str, ...]
     starts_s: float = BEGINNING_S
+    silent: bool = False
 
     @property
     def name(self) -> str:
@@ -201,36 +213,39 @@ class World:
 
 @dataclass
 class Explorer:
-    """Visits every world that can come of a folder and some tries, and checks each.
+    """Visits the worlds that can come of a folder and some tries, and checks each.
 
-    :param lands_late: whether a write may raise and land later
+    :param plans: the tries
+    :param ends: how tries ended, where nothing more can happen
+    :param happened: how often each kind of thing did
     """
 
     plans: tuple[Plan, ...]
-    lands_late: bool = True
     visited: set[World] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
     happened: Counter[str] = field(default_factory=Counter)
-    _seen_folders: set[tuple[Files, bool]] = field(default_factory=set)
+    _folders: set[Files] = field(default_factory=set)
     _standings: dict[tuple[int, tuple[Answer, ...]], Standing] = field(default_factory=dict)
 
     def explore(self, world: World, most: int | None = None) -> None:
         """Visit all that can come of a world.
 
-        :param most: so many worlds at the most
+        :param most: so many worlds at the most, deep ones first
         """
+        chance = random.Random(1)  # noqa: S311 (an order, no secret)
         todo: list[tuple[World, Any]] = [(world, None)]
         self.visited.add(world)
         while todo and (most is None or len(self.visited) < most):
             world, path = todo.pop()
-            self.check(world, path)
-            following_ones = list(self._following(world))
-            if not following_ones:
+            following = list(self._following(world))
+            self.check(world, path, also_next=not following)
+            if not following:
                 self.ends.update(self.standing(*one).ended for one in enumerate(world.answers))
-            for label, following in following_ones:
-                if following not in self.visited:
-                    self.visited.add(following)
-                    todo.append((following, (label, path)))
+            chance.shuffle(following)
+            for label, one in following:
+                if one not in self.visited:
+                    self.visited.add(one)
+                    todo.append((one, (label, path)))
 
     def _following(self, world: World) -> Iterator[tuple[str, World]]:
         for number, plan in enumerate(self.plans):
@@ -268,7 +283,7 @@ class Explorer:
         yield "fails at", _answered(less, number, failed)
         if operation.kind in {"write", "delete"}:
             yield "does and fails at", _answered(replace(after, failures=less.failures), number, failed)
-        if operation.kind == "write" and self.lands_late:
+        if operation.kind == "write":
             late = tuple(sorted((*world.late, operation)))
             yield "fails, and later does", _answered(replace(less, late=late), number, failed)
 
@@ -279,13 +294,12 @@ class Explorer:
             self._standings[key] = _standing(self.plans[number], answers)
         return self._standings[key]
 
-    def check(self, world: World, path: Any) -> None:
+    def check(self, world: World, path: Any, *, also_next: bool) -> None:
         """Refuse a folder that is not as it was promised, and one that the next try cannot put in order."""
-        if (world.files, world.had_result) in self._seen_folders:
-            return
-        self._seen_folders.add((world.files, world.had_result))
         wrong = wrong_with(dict(world.files), self.plans, had_result=world.had_result)
-        wrong = wrong or self._wrong_with_the_next(world)
+        if wrong is None and also_next and world.files not in self._folders:
+            self._folders.add(world.files)
+            wrong = self._wrong_with_the_next(world)
         assert wrong is None, "\n".join([str(wrong), *_steps(path)])
 
     def _wrong_with_the_next(self, world: World) -> str | None:
@@ -343,7 +357,7 @@ def _answered(world: World, number: int, answer: Answer) -> World:
 
 
 def _standing(plan: Plan, answers: tuple[Answer, ...]) -> Standing:
-    store = _AnsweringStore(answers, plan.starts_s)
+    store = _AnsweringStore(answers, plan.starts_s, silent=plan.silent)
     try:
         plan.begin(store)
     except _Asks:
@@ -372,3 +386,55 @@ def folders_of(plan: Plan, files: Files) -> Iterator[Files]:
         world = _answered(after, 0, Answer(value, world.now_s))
     ended = explorer.standing(0, world.answers[0]).ended
     assert ended == "success", ended
+
+
+FIRST = Plan(1, "one", ("a", "unknown-b"), BEGINNING_S)
+RETRY = Plan(2, "one", ("a", "unknown-b"), BEGINNING_S + 1)
+OTHER = Plan(3, "two", ("c",), BEGINNING_S + 2)
+THIRD = Plan(4, "three", ("d",), BEGINNING_S + 3)
+
+EMPTY: Files = tuple(sorted(NOT_OURS.items()))
+*_, FORMER = folders_of(Plan(9, "former", ("x",), BEGINNING_S - 100), EMPTY)
+DEAD = tuple(folders_of(Plan(8, "one", ("a", "unknown-b"), BEGINNING_S - 50), FORMER))
+
+
+def meeting(*plans: Plan, files: Files = FORMER, failures: int = 0, days: int = 0) -> tuple[Explorer, World]:
+    """Return tries that have not begun yet, in a folder."""
+    answers: tuple[tuple[Answer, ...], ...] = tuple(() for _ in plans)
+    had_result = MANIFEST in dict(files)
+    return Explorer(plans), World(files, answers, failures=failures, days=days, had_result=had_result)
+
+
+#: Who meets whom. Those of three are not visited to their end by anybody: a million worlds are.
+MEETINGS: dict[str, Callable[[], tuple[Explorer, World]]] = {
+    "a try and its retry": partial(meeting, FIRST, RETRY),
+    "two runs": partial(meeting, FIRST, OTHER),
+    "a try and its retry, an operation fails": partial(meeting, FIRST, RETRY, failures=1),
+    "two runs, an operation fails": partial(meeting, FIRST, OTHER, failures=1),
+    "a try and its retry, a day passes": partial(meeting, FIRST, RETRY, days=1),
+    "two runs, a day passes": partial(meeting, FIRST, OTHER, days=1),
+    "a try, its retry and another run": partial(meeting, FIRST, RETRY, OTHER),
+    "three runs": partial(meeting, FIRST, OTHER, THIRD),
+    **{
+        f"a retry and another run, after a kill at change {number}": partial(
+            meeting, RETRY, OTHER, files=files
+        )
+        for number, files in enumerate(DEAD)
+    },
+}
+MOST_WORLDS = 1_000_000
+
+
+def _main() -> None:
+    logging.disable(logging.CRITICAL)
+    for name, meet in MEETINGS.items():
+        explorer, world = meet()
+        explorer.explore(world, most=MOST_WORLDS)
+        print(
+            f"{name}: {len(explorer.visited)} worlds, {dict(explorer.ends)}, {dict(explorer.happened)}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    _main()
