@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui quick test fuzz tables mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui quick test fuzz tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences 
 
 tables: ## Make machine days of 1,000 fleets on Arrow, in DuckDB and in a PostgreSQL, and merge into both
 	@$(READY) -m pytest --hypothesis-profile=fleets tests/tables tests/tables/against_postgresql.py
+
+places: ## Raise at every place of a transfer where a signal can come, and let tries meet in every order (an hour)
+	@$(READY) -m tests.iris.export.every_place && $(READY) -m tests.iris.export.interleavings
 
 mutants: ## Change the client in thousands of small ways, and count the changes that a test notices (half an hour)
 	@environment=$$($(PYTHON) -m dev.environments --mutants) && $$environment/bin/python -m dev.mutants

@@ -111,7 +111,7 @@ def foreign_link(case: Case) -> None:
 
 def shared_folder(case: Case) -> None:
     case.transfer(f"file://{case.folder}", 0)
-    case.transfer(f"file://{case.folder}", 1)
+    case.transfer(f"file://{case.folder}", 1, query_params={"size": 50})
 
 
 def unwritable(case: Case) -> None:

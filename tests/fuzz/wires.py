@@ -92,6 +92,14 @@ class WiredAsyncClient(AsyncIrisClient):
         return self.other(request)
 
 
+def wired(answer: Callable[[Request], Response]) -> WiredClient:
+    """Return a client for threads whose clock is a hand's, and which tries everything once."""
+    clock = HandClock()
+    client = WiredClient(USER, ORIGIN, clock=clock, sleep=clock.sleep, chance=lambda: 1.0, max_attempts=1)
+    client.other = _Other(Exchange(), answer, token_response)
+    return client
+
+
 def with_threads(
     use: Callable[[WiredClient], Any],
     answer: Callable[[Request], Response],

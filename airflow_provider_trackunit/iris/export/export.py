@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,7 @@ from airflow_provider_trackunit.iris.pages.frontier import tell_difference
 from airflow_provider_trackunit.iris.pages.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.request import ExportRequest
@@ -93,6 +94,7 @@ class Export:
 
     :param clock: a monotonic clock, in seconds
     :param wall_clock: seconds since the epoch
+    :param token_hex: random text of so many bytes
     """
 
     def __init__(
@@ -103,13 +105,14 @@ class Export:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._client = client
         self._request = request
         self._clock = clock
         self._wall_clock = wall_clock
         self._fingerprint = request.fingerprint(client.credentials)
-        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock)
+        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock, token_hex=token_hex)
         self._sent_before = self._sent_by_client()
         self._progress = Progress(request, clock)
         self._stopping = False
@@ -171,7 +174,9 @@ class Export:
                 break
             arrival = crew.arrival(self._quiet_s())
             if arrival is not None:
-                outcome = self._take(arrival)
+                # What is refused after a failure is not noted as passed over: the next try asks for it again.
+                ignored = failure is not None and arrival.page is None
+                outcome = None if ignored else self._take(arrival)
                 failure = failure or outcome
                 crew.taken(arrival)
             if failure is not None:
@@ -303,9 +308,7 @@ class Export:
 
     def _keep(self) -> None:
         requests = self._requests()
-        self._state = self._folder.keep(
-            self._state, requests=requests, finished=self._state.frontier.is_finished(self._request.calls)
-        )
+        self._state = self._folder.keep(self._state, requests=requests)
         self._kept = (self._state, requests)
 
     def _leave(self, crew: Crew, error: BaseException) -> None:
@@ -313,7 +316,9 @@ class Export:
         crew.cancel()
         if isinstance(error, IrisCheckpointError | _PositionRefusedError):
             return
-        self._take_pages(crew.rest(_LAST_ANSWERS_S))
+        for arrival in crew.rest(_LAST_ANSWERS_S):
+            if arrival.page is not None:
+                self._take(arrival)
         kept, requests = self._kept
         if self._state is kept and requests == self._requests():
             return
@@ -321,11 +326,6 @@ class Export:
             self._keep()
         except IrisError as storing:
             log.warning("What was fetched before '%s' could not be stored: %s", error, storing)
-
-    def _take_pages(self, arrivals: Iterable[Arrival]) -> None:
-        for arrival in arrivals:
-            if arrival.page is not None and self._state.frontier.wants(arrival.errand):
-                self._add(arrival.errand, arrival.page)
 
     # -- the end
 

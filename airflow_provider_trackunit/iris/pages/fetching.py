@@ -88,8 +88,6 @@ class Crew:
 
     def cancel(self) -> None:
         """Send nothing more. What is on its way comes back all the same, what is not comes back cancelled."""
-        if self._cancelled.is_set():
-            return
         self._cancelled.set()
         for _ in self._threads:
             self._errands.put(None)
