@@ -48,10 +48,10 @@ class Case:
     def hook(self) -> IrisHook:
         return IrisHook(max_attempts=1)
 
-    def transfer(self, path: str, map_index: int) -> None:
+    def transfer(self, path: str, map_index: int, **request: Any) -> None:
         run = SimpleNamespace(dag_id="assets", task_id="assets", run_id="run", map_index=map_index)
         operator = IrisToObjectStorageOperator(
-            task_id="assets", endpoint="/api/asset/v2/assets", output_path=path
+            task_id="assets", endpoint="/api/asset/v2/assets", output_path=path, **request
         )
         operator.execute({"ti": run})  # type: ignore[arg-type,typeddict-item,unused-ignore]
 
