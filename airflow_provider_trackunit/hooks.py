@@ -90,8 +90,9 @@ class IrisHook(BaseHook):
 
     @property
     def max_wait_s(self) -> float:
-        """The longest wait that is slept, in seconds."""
-        return cast("float", self.settings.max_wait_s)
+        """The longest wait that is slept, in seconds; the connection is read for it only where nothing was given."""
+        given = self._given.max_wait_s
+        return cast("float", self.settings.max_wait_s) if given is None else given
 
     def get_conn(self) -> IrisClient:
         """Return the client of this hook: authenticated, paced and retried; always the same one.

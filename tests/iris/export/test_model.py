@@ -360,7 +360,11 @@ class TransferMachine(RuleBasedStateMachine):
     def deferred(self, error: IrisError, store: MemoryStore, deferrals: Deferrals) -> Deferrals:
         """Return what the next try knows, after the emulator's time went by that the trigger waits."""
         operator = IrisToObjectStorageOperator(
-            task_id="transfer", endpoint=self.endpoint(), output_path="memory://folder", deferrable=True
+            task_id="transfer",
+            endpoint=self.endpoint(),
+            output_path="memory://folder",
+            max_wait_s=120,
+            deferrable=True,
         )
         try:
             operator._defer_while_limited(error, self.request(), store, deferrals)
