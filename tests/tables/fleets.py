@@ -42,16 +42,27 @@ _OFFSETS = st.one_of(
 _VALUES = st.one_of(
     st.none(),
     st.integers(0, 5).map(float),
-    st.floats(0, 1e6, allow_nan=False).map(lambda value: round(value, 2)),
+    st.integers(0, 10**8).map(lambda hundredths: hundredths / 100),
 )
+_FLAGS = st.sampled_from([[], [], [], [], ["future"], ["shared_id"], ["conflict"], ["future", "shared_id"]])
 _UNITS = {metric: [*factors, "FURLONG", None] for metric, factors in COLUMNS.values()}
+
+
+_ASSETS = ["ACM1", "Gräf & Stift 7", "'"]
+_METRICS = [*_UNITS, "FuelRemaining"]
 
 
 @st.composite
 def readings(draw: st.DrawFn, zone: str) -> list[Reading]:
-    """Return the readings of a fleet: a few machines over a week, one for each key."""
-    wanted = draw(st.lists(_reading(zone), max_size=30))
-    pairs = draw(st.lists(_position(zone), max_size=6))
+    """Return the readings of a fleet over a week, one for each key.
+
+    Few machines and metrics, so that many readings meet: what goes wrong between two of them is what is looked for.
+    """
+    assets = draw(st.lists(st.sampled_from(_ASSETS), min_size=1, max_size=2, unique=True))
+    metrics = draw(st.lists(st.sampled_from(_METRICS), min_size=1, max_size=2, unique=True))
+    size = draw(st.sampled_from([1, 4, 24]))
+    wanted = draw(st.lists(_reading(zone, assets, metrics), min_size=size // 2, max_size=size))
+    pairs = draw(st.lists(_position(zone, assets), max_size=4))
     found = {}
     for one in [*wanted, *(half for pair in pairs for half in pair)]:
         found[one["asset"], one["metric"], one["observed_at"]] = one
@@ -59,34 +70,31 @@ def readings(draw: st.DrawFn, zone: str) -> list[Reading]:
 
 
 @st.composite
-def _reading(draw: st.DrawFn, zone: str) -> Reading:
-    metric = draw(st.sampled_from([*_UNITS, "CumulativeOperatingHours", "FuelRemaining"]))
+def _reading(draw: st.DrawFn, zone: str, assets: list[str], metrics: list[str]) -> Reading:
+    metric = draw(st.sampled_from(metrics))
     # Mostly the unit of the column.
     unit = draw(st.sampled_from([*_UNITS.get(metric, ["%"])[:1] * 6, *_UNITS.get(metric, ["%"])]))
-    return draw(_row(zone, metric, unit, draw(_VALUES)))
+    return draw(_row(zone, assets, {"metric": metric, "unit": unit, "value": draw(_VALUES)}))
 
 
 @st.composite
-def _position(draw: st.DrawFn, zone: str) -> tuple[Reading, Reading]:
+def _position(draw: st.DrawFn, zone: str, assets: list[str]) -> tuple[Reading, Reading]:
     latitude, longitude = draw(st.floats(-90, 90)), draw(st.floats(-180, 180))
-    one: Reading = draw(_row(zone, "Latitude", "degree", latitude))
+    said = {"metric": "Latitude", "unit": "degree", "value": latitude}
+    one: Reading = draw(_row(zone, assets, said))
     return one, one | {"metric": "Longitude", "value": longitude}
 
 
 @st.composite
-def _row(draw: st.DrawFn, zone: str, metric: str, unit: str | None, value: float | None) -> Reading:
+def _row(draw: st.DrawFn, zone: str, assets: list[str], said: dict[str, Any]) -> Reading:
     day = ZONES[zone] + dt.timedelta(days=draw(st.integers(-3, 3)))
     return {
-        "asset": draw(st.sampled_from(["ACM1", "Gräf & Stift 7", "'"])),
-        "metric": metric,
+        "asset": draw(st.sampled_from(assets)),
+        **said,
         "observed_at": begin(day, zone) + draw(_OFFSETS),
-        "value": value,
         "text": None,
-        "unit": unit,
         "source": draw(st.sampled_from(["snapshot", "series"])),
-        "flags": sorted(draw(st.sets(st.sampled_from(["future", "shared_id", "conflict"]), max_size=2)))
-        if draw(st.integers(0, 5)) == 0
-        else [],
+        "flags": draw(_FLAGS),
     }
 
 

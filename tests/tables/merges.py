@@ -197,6 +197,24 @@ def test_machine_days_are_made_where_the_readings_are(connection: Any) -> None:
     ]
 
 
+def test_days_since_one_count_from_the_last_reading_before_that_can_be_used(connection: Any) -> None:
+    """Of ten days before: one that counts, and behind it one of null, one of an unknown unit and one of the future."""
+    usable = reading(10.0, observed_at=NOON - dt.timedelta(days=10))
+    unusable: list[dict[str, Any]] = [{"value": None}, {"unit": "FURLONG"}, {"flags": ["future"]}]
+    rows = [
+        reading(13.0),
+        usable,
+        *(
+            reading(**{"value": 99.0, **one, "observed_at": NOON - dt.timedelta(days=9 - number)})
+            for number, one in enumerate(unusable)
+        ),
+    ]
+    merge(connection, "readings", readings_table(rows))
+    merge_machine_days(connection, since=dt.date(2026, 1, 15))
+    found = fetched(connection, "SELECT day, idle_hours, flags FROM machine_days")
+    assert found == [(dt.date(2026, 1, 15), 3.0, ["idle_hours:spans_days"])]
+
+
 def test_machine_days_of_a_table_that_is_missing_are_told(connection: Any) -> None:
     with pytest.raises(MergeError, match=r"^machine_days: nothing was merged .*readings"):
         merge_machine_days(connection)

@@ -59,6 +59,24 @@ def test_a_gain_is_the_last_value_less_the_last_one_before_the_day() -> None:
     }
 
 
+def test_the_first_day_of_a_machine_counts_from_its_first_reading_and_says_so() -> None:
+    rows = counted(("2026-01-14T07:00", 100.0), ("2026-01-14T15:00", 108.0))
+    assert operating(rows) == {"2026-01-14": (8.0, ["no_reading_before"])}
+
+
+def test_a_machine_does_not_go_on_from_another() -> None:
+    rows = [
+        *counted(("2026-01-14T07:00", 100.0), asset="ACM0"),
+        *counted(("2026-01-15T07:00", 300.0), ("2026-01-15T15:00", 301.0)),
+    ]
+    assert operating(rows)["2026-01-15"] == (1.0, ["no_reading_before"])
+
+
+def test_where_a_counter_fell_there_is_no_gain_to_be_flagged() -> None:
+    rows = counted(("2026-01-14T07:00", 100.0), ("2026-01-14T15:00", 1.0))
+    assert operating(rows) == {"2026-01-14": (None, ["counter_fell"])}
+
+
 def test_what_was_worked_across_midnight_is_counted_once() -> None:
     rows = counted(("2026-01-14T12:00", 0.0), ("2026-01-14T23:50", 5.0), ("2026-01-15T00:10", 5.5))
     assert [hours for hours, _ in operating(rows).values()] == [0.0 + 5.0, 0.5]
