@@ -88,6 +88,7 @@ class Places:
 
     chosen: int = 0
     count: int = 0
+    kinds: list[str] = field(default_factory=list)
     hit: str = ""
     where: str = ""
 
@@ -107,6 +108,7 @@ class Places:
     def come_to(self, kind: str, frame: FrameType) -> None:
         """Count a place, and raise if it is the one."""
         self.count += 1
+        self.kinds.append(kind)
         if self.count == self.chosen:
             self.hit = kind
             self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_qualname}"
@@ -252,6 +254,13 @@ def try_places(scenario: Scenario, chosen: Callable[[int], Iterator[int] | range
         if wrong:
             tally.wrong.append(f"{scenario}, place {number} ({places.hit}, {places.where}): {wrong}")
     return tally
+
+
+def kinds_of_places(scenario: Scenario) -> list[str]:
+    """Return the kind of each place of an undisturbed transfer, in their order."""
+    places = Places()
+    _run(scenario, {}, places)
+    return places.kinds
 
 
 def _interrupted_in_the_middle(scenario: Scenario) -> dict[str, bytes]:
