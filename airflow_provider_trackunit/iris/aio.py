@@ -20,7 +20,9 @@ from yarl import URL
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for, trusted_roots
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
@@ -99,7 +101,7 @@ class AsyncIrisClient(ClientCore):
         :raises IrisError: as the tree in ``errors`` says
         """
         call, row = self._call(endpoint, **request)
-        return decode(build_request(call), await self._answer(call, row))
+        return decode(build_request(call), await self._drive(self._answer(call, row)))
 
     async def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
@@ -153,24 +155,15 @@ class AsyncIrisClient(ClientCore):
 
         :raises IrisTokenError: when the token endpoint refuses
         """
-        return await self._token_rules().async_retrying(self._sleep)(self._token)
+        return await self._drive(self._authentication())
 
     async def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
         call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, (await self._answer(call, row)).body)
+        return paginator(row.paging).read(call, cursor, (await self._drive(self._answer(call, row))).body)
 
     async def _fetch(self, errand: Errand) -> Page:
         return await self.fetch_page(errand.call, errand.row, errand.cursor)
-
-    async def _answer(self, call: Call, row: Endpoint) -> Response:
-        """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
-        request = build_request(call)
-
-        async def attempt() -> Response:
-            return await self._drive(self._attempt(call, row, request))
-
-        return await self._rules_of(call, row).async_retrying(self._sleep)(attempt)
 
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
@@ -181,6 +174,9 @@ class AsyncIrisClient(ClientCore):
             except IrisError as error:
                 step = steps.throw(error)
                 continue
+            except BaseException:
+                steps.close()  # whoever is cancelled gives its turn back
+                raise
             try:
                 step = steps.send(outcome)
             except StopIteration as end:

@@ -5,6 +5,7 @@ One client has one HTTP session and one token. It can be shared between threads.
 
 from __future__ import annotations
 
+import copy
 import http.cookiejar
 import itertools
 import logging
@@ -12,14 +13,17 @@ import random
 import ssl
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 import requests
 import urllib3
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments, Send, Sleep, Step
+from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError
+from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
 from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
 from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for
@@ -71,14 +75,23 @@ class IrisClient(ClientCore):
     ) -> None:
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
-        self._renewing = threading.Lock()
+        self._choosing = threading.Lock()
+        self._renewing: Future[Token] | None = None
         self._session = _new_session()
+        renew_after_fork(self)
 
     def __enter__(self) -> IrisClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def renew(self) -> None:
+        """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
+        super().renew()
+        self._choosing = threading.Lock()
+        self._renewing = None
+        self._session = _new_session()
 
     def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
@@ -90,7 +103,7 @@ class IrisClient(ClientCore):
         :raises IrisError: as the tree in ``errors`` says
         """
         call, row = self._call(endpoint, **request)
-        return decode(build_request(call), self._answer(call, row))
+        return decode(build_request(call), self._drive(self._answer(call, row)))
 
     def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
@@ -128,21 +141,15 @@ class IrisClient(ClientCore):
 
         :raises IrisTokenError: when the token endpoint refuses
         """
-        return self._token_rules().retrying(self._sleep)(self._token)
+        return self._drive(self._authentication())
 
     def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
         call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, self._answer(call, row).body)
+        return paginator(row.paging).read(call, cursor, self._drive(self._answer(call, row)).body)
 
     def _fetch(self, errand: Errand) -> Page:
         return self.fetch_page(errand.call, errand.row, errand.cursor)
-
-    def _answer(self, call: Call, row: Endpoint) -> Response:
-        """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
-        request = build_request(call)
-        retrying = self._rules_of(call, row).retrying(self._sleep)
-        return retrying(lambda: self._drive(self._attempt(call, row, request)))
 
     def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
@@ -153,6 +160,9 @@ class IrisClient(ClientCore):
             except IrisError as error:
                 step = steps.throw(error)
                 continue
+            except BaseException:
+                steps.close()  # whoever is interrupted gives its turn back
+                raise
             try:
                 step = steps.send(outcome)
             except StopIteration as end:
@@ -165,12 +175,39 @@ class IrisClient(ClientCore):
         return self._send(step.request) if isinstance(step, Send) else self._token()
 
     def _token(self) -> Token:
-        """Return the current token, or a new one; one request for it however many threads ask."""
+        """Return the current token, or a new one: one request for it, and one outcome, however many threads ask."""
         token = self._tokens.usable()
         if token is not None:
             return token
-        with self._renewing:
-            return self._tokens.usable() or self._drive(self._renewal())
+        with self._choosing:
+            # Again, because another thread may have got one, or been refused, since.
+            token = self._tokens.usable()
+            if token is not None:
+                return token
+            renewing, is_ours = self._renewing or Future(), self._renewing is None
+            self._renewing = renewing
+        if is_ours:
+            self._renew_token(renewing)
+        error = renewing.exception()
+        if error is not None:
+            # Each thread's own, because a traceback grows with every raise.
+            raise copy.copy(error)
+        return renewing.result()
+
+    def _renew_token(self, renewing: Future[Token]) -> None:
+        """Ask for a token, and tell all who wait for it what came of that."""
+        try:
+            token = self._drive(self._renewal())
+        except IrisError as error:
+            self._renewing = None
+            renewing.set_exception(error.with_traceback(None))
+        except BaseException:
+            self._renewing = None
+            renewing.set_exception(IrisNoAnswerError("The request for a token was interrupted", sent=False))
+            raise
+        else:
+            self._renewing = None
+            renewing.set_result(token)
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
