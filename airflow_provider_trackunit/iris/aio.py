@@ -1,4 +1,4 @@
-"""The client for an event loop: sends, sleeps and waits. What to send, and when, ``core`` says.
+"""The client for an event loop: sends, sleeps and waits. What to send, and when, ``http.exchange`` says.
 
 One client has one HTTP session and one token, for all coroutines of one loop. The only module that imports
 aiohttp: that costs a quarter of a second, so import this one late, and not on a running loop.
@@ -19,7 +19,7 @@ import certifi
 from yarl import URL
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+_of_the_parent: Final[list[aiohttp.ClientSession | None]] = []
+
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -59,7 +61,7 @@ _SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.Server
 class AsyncIrisClient(ClientCore):
     """Calls IRIS: authenticated, paced, retried and paged. The methods are those of :class:`~.client.IrisClient`.
 
-    The arguments are those of :class:`~.core.ClientCore`, and:
+    The arguments are those of :class:`~.http.exchange.ClientCore`, and:
 
     :param sleep: how to wait; for tests
     """
@@ -76,12 +78,43 @@ class AsyncIrisClient(ClientCore):
     ) -> None:
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._proxies: dict[str, URL | None] = {}
+        self._begin_on_a_loop()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
+        super().renew()
+        # Kept, never closed: to close them would take them out of the parent's event loop, whose file the child shares.
+        _of_the_parent.append(self._session)
+        self._session, self._loop = None, None
+
+    def _begin_on_a_loop(self) -> None:
+        """Make all that belongs to one event loop. Nothing of it is bound to a loop before its first use there."""
+        self._session: aiohttp.ClientSession | None = None
         self._renewing: asyncio.Task[Token] | None = None
         self._opening = asyncio.Lock()
-        self._session: aiohttp.ClientSession | None = None
-        self._proxies: dict[str, URL | None] = {}
         # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+
+    async def _be_on_this_loop(self) -> None:
+        """Begin again where another event loop has ended; its connections ended with it.
+
+        :raises IrisConfigurationError: when the other one still runs
+        """
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise IrisConfigurationError(
+                "This client belongs to another event loop, which is not closed: its connections and locks work "
+                "there alone. Make a client for each loop, or share one with shared_client"
+            )
+        ended, self._loop = self._session, loop
+        self._begin_on_a_loop()
+        if ended is not None:
+            await ended.close()
 
     async def __aenter__(self) -> AsyncIrisClient:
         return self
@@ -91,7 +124,7 @@ class AsyncIrisClient(ClientCore):
 
     async def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
-        session, self._session = self._session, None
+        session, self._session, self._loop = self._session, None, None
         if session is not None:
             await session.close()
 
@@ -167,6 +200,7 @@ class AsyncIrisClient(ClientCore):
 
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
+        await self._be_on_this_loop()
         step = next(steps)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The client for threads: sends, sleeps and locks. What to send, and when, ``core`` says.
+"""The client for threads: sends, sleeps and locks. What to send, and when, ``http.exchange`` says.
 
 One client has one HTTP session and one token. It can be shared between threads.
 """
@@ -58,7 +58,7 @@ _T = TypeVar("_T")
 class IrisClient(ClientCore):
     """Calls IRIS: authenticated, paced, retried and paged.
 
-    The arguments are those of :class:`~.core.ClientCore`, and:
+    The arguments are those of :class:`~.http.exchange.ClientCore`, and:
 
     :param sleep: how to wait; for tests
     """

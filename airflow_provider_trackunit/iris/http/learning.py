@@ -3,7 +3,7 @@
 Off until the first refusal: what is not known to be limited is not slowed down. The first refusal tells how much was
 let through until then, and how long to keep away; both together are a first guess of the rate, by which calls are then
 spaced. It grows again along a cubic: fast at first, hardly where it was refused, ever faster beyond, so that a limit
-that went away is forgotten within half a minute. Only calls that had to wait for it make it grow: idleness teaches
+that went away is forgotten within a minute. Only calls that had to wait for it make it grow: idleness teaches
 nothing, and neither does an error.
 
 Several calls are under way when the first of them is refused. They are one refusal: what left before a cut cuts no
@@ -33,6 +33,11 @@ _REGROWTH: Final = (8.0, 24)
 
 # How much faster than the refused rate it is after twice that time.
 _BEYOND: Final = 0.5
+
+# A rate so much beyond the refused one was not its limit, or is no more. From there on half as much again is tried
+# each time this was borne.
+_REFUTED: Final = 1.25
+_FAST_GROWTH: Final = (1.0, 4)
 
 # No rate is cut below one call in two seconds: what is slower is the business of Retry-After.
 _LEAST_PER_S: Final = 0.5
@@ -100,7 +105,7 @@ class LearnedRate:
         self._refusals_in_a_row = 0
         if waited and self._per_s < math.inf:
             self._in_use_s += min(now - before, 2 * self.interval_s)
-            self._per_s = self._refused_per_s * self._growth()
+            self._grow()
 
     def refuse(self, now: float, left_at: float, pause_s: float | None) -> float:
         """Enter a refusal, and return how long nothing leaves now.
@@ -121,10 +126,14 @@ class LearnedRate:
         last = max(self._answered[-1] if self._answered else -math.inf, self._cut_at)
         return max(self._held_until, last + _LONGEST_PAUSE_OF_A_RATE_S) <= now
 
-    def _growth(self) -> float:
-        """Return the rate as a share of the refused one: below it, then for a while about it, then beyond."""
+    def _grow(self) -> None:
+        """Grow towards the refused rate, stay about it for a while, and go beyond."""
         beyond = self._in_use_s / self._regrowth_s - 1
-        return 1 + (_BEYOND if beyond > 0 else 1 - _CUT) * beyond**3
+        growth = 1 + (_BEYOND if beyond > 0 else 1 - _CUT) * beyond**3
+        self._per_s = max(self._refused_per_s * growth, _LEAST_PER_S)
+        if growth > _REFUTED:
+            self._refused_per_s, (at_least_s, calls) = self._per_s, _FAST_GROWTH
+            self._in_use_s = self._regrowth_s = max(at_least_s, calls / self._per_s)
 
     def _own_pause_s(self) -> float:
         return min(_LONGEST_OWN_PAUSE_S, _OWN_PAUSE_S * 2.0 ** max(self._refusals_in_a_row - 1, 0))

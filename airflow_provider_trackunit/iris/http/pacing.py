@@ -22,7 +22,7 @@ from airflow_provider_trackunit.iris.http.keeping import KeptRate
 from airflow_provider_trackunit.iris.http.learning import LearnedRate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 
@@ -157,14 +157,16 @@ class Pacer:
         """Return the wait of a turn, as :meth:`Turn.wait_s` says."""
         with self._lock:
             now = self._now()
+            held_until = max((self._one_by_one.get(name, now) for name in turn.one_by_one), default=now)
+            if held_until > now:
+                return held_until - now  # in no line: those behind may be of other URLs
             at = max((lane.earliest(now) for lane in turn.lanes), default=now)
-            at = max([at, *(self._one_by_one.get(name, now) for name in turn.one_by_one)])
-            is_next = turn.has_waited or not any(lane.line for lane in turn.lanes)
-            if at <= now and is_next:
+            if at <= now and (turn.has_waited or not any(lane.line for lane in turn.lanes)):
                 self._leave(turn, now)
                 return 0.0
             self._line_up(turn)
-            return max(at - now, *(lane.expected(turn, now) - now for lane in turn.lanes), _SHORTEST_WAIT_S)
+            at = max([at, *(lane.expected(turn, now) for lane in turn.lanes)])
+            return max(at - now, _SHORTEST_WAIT_S)
 
     def end(self, turn: Turn) -> None:
         """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing."""
