@@ -23,7 +23,7 @@ from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisE
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
-from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for, trusted_roots
+from airflow_provider_trackunit.iris.http.transports.proxies import trusted_roots
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
@@ -79,7 +79,8 @@ class AsyncIrisClient(ClientCore):
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._proxies: dict[str, URL | None] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._renewing: asyncio.Task[Token] | None = None
         self._begin_on_a_loop()
         renew_after_fork(self)
 
@@ -92,8 +93,7 @@ class AsyncIrisClient(ClientCore):
 
     def _begin_on_a_loop(self) -> None:
         """Make all that belongs to one event loop. Nothing of it is bound to a loop before its first use there."""
-        self._session: aiohttp.ClientSession | None = None
-        self._renewing: asyncio.Task[Token] | None = None
+        self._session = self._renewing = None
         self._opening = asyncio.Lock()
         # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -298,12 +298,9 @@ class AsyncIrisClient(ClientCore):
             return self._session
 
     def _proxy(self, request: Request) -> SecretMembers:
-        """Return the proxy that the environment names for a request."""
-        origin = "/".join(request.url.split("/", 3)[:3])
-        if origin not in self._proxies:
-            proxy = proxy_for(request)
-            self._proxies[origin] = URL(proxy) if proxy else None
-        named = self._proxies[origin]
+        """Return the proxy that the environment names for a request, as aiohttp takes it."""
+        proxy = self._proxy_of(request)
+        named = URL(proxy) if proxy else None
         if named is None:
             return SecretMembers()
         login = f"{named.user}:{named.password or ''}".encode()

@@ -6,7 +6,6 @@ One client has one HTTP session and one token. It can be shared between threads.
 from __future__ import annotations
 
 import copy
-import http.cookiejar
 import itertools
 import logging
 import random
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 import requests
 import urllib3
+from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError
@@ -26,7 +26,6 @@ from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
 from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
-from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
@@ -77,7 +76,7 @@ class IrisClient(ClientCore):
         self._sleep = sleep
         self._choosing = threading.Lock()
         self._renewing: Future[Token] | None = None
-        self._session = _new_session()
+        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
         renew_after_fork(self)
 
     def __enter__(self) -> IrisClient:
@@ -91,11 +90,11 @@ class IrisClient(ClientCore):
         super().renew()
         self._choosing = threading.Lock()
         self._renewing = None
-        self._session = _new_session()
+        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
 
     def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
-        self._session.close()
+        self._connections.close()
 
     def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
         """Return the decoded JSON of one answer; None when it has no body (204).
@@ -223,23 +222,18 @@ class IrisClient(ClientCore):
         here these are headers and half a token.
         """
         left_s, ends_at = self._begin(request)
-        # The environment is read here, and not again by requests.
-        proxies = SecretMembers({"https": proxy_for(request), "http": None, "all": None})
         trouble_of = _trouble_before_answer
         try:
             with (
                 without_queries(),
                 answer_within(left_s),
-                self._session.request(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    data=request.body,
-                    timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
-                    allow_redirects=False,
+                self._connections.send(
+                    _prepared(request),
                     stream=True,
-                    verify=self._ca_bundle or True,
-                    proxies=proxies,
+                    timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
+                    verify=self._roots or True,
+                    # Where requests would read the environment, and ~/.netrc, for every request.
+                    proxies=SecretMembers({"https": self._proxy_of(request)}),
                 ) as answer,
             ):
                 trouble_of = _trouble_in_body
@@ -283,24 +277,14 @@ def _is_short(request: Request, answer: requests.Response) -> bool:
     return bool(request.method != "HEAD" and promised.isdigit() and answer.raw.tell() < int(promised))
 
 
-class _OurHeadersOnly(requests.auth.AuthBase):
-    """Keeps requests from putting a ``~/.netrc`` entry in the place of our Authorization header."""
-
-    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return the request as it is."""
-        return prepared
-
-
-def _new_session() -> requests.Session:
-    session = requests.Session()
-    session.headers.clear()
-    session.auth = _OurHeadersOnly()
-    # The API has no cookies; a jar would be state that travels from one answer into the next request.
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+def _prepared(request: Request) -> requests.PreparedRequest:
+    """Return a request in the shape that requests sends, to the byte: nothing of it is left to a session's settings."""
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+    prepared.headers = CaseInsensitiveDict(request.headers)
+    if request.body or request.method not in {"GET", "HEAD"}:
+        prepared.headers["Content-Length"] = str(len(request.body or b""))
+    return prepared
 
 
 def _trouble_before_answer(error: Exception) -> Trouble:

@@ -435,7 +435,7 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lift the client's own pacing of the events, which runs on real time."""
     from airflow_provider_trackunit.iris.http.pacing import Pacer
 
-    monkeypatch.setattr(Pacer, "reserve", lambda *_: 0.0)
+    monkeypatch.setattr(Pacer, "ask", lambda *_: 0.0)
 
 
 def test_asset_events_are_polled_as_often_as_their_limit_lasts_every_page_counted(

@@ -160,7 +160,7 @@ def test_arguments_of_any_kind_make_a_request_to_iris_or_one_of_our_errors(argum
     assert "Authorization" not in {name.title() for name in request.headers}
     # What the walk and the export make of it before anything is sent.
     row = find(call)
-    row.paced(call)
+    row.counted(call)
     fingerprint([call], None)
     try:
         Frontier([call]).errands(1)

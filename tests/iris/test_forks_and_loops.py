@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ASSETS = "/api/asset/v1/assets"
 METRICS = "/api/time-series/v1/assets/a1/metrics"
-ONE = {"query_params": {"size": 1}}
+ONE: dict[str, Any] = {"query_params": {"size": 1}}
 
 # A child that hangs is ended by its own alarm, long after it should be done on the busiest machine.
 CHILD_S = 60

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
@@ -32,6 +33,7 @@ from airflow_provider_trackunit.iris.http.tokens import (
     read_token,
     token_request,
 )
+from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for, trusted_roots
 from airflow_provider_trackunit.iris.http.transports.trouble import readable
 from airflow_provider_trackunit.iris.http.wire import build_request
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.catalogue.limits import Counted
     from airflow_provider_trackunit.iris.http.pacing import Turn
     from airflow_provider_trackunit.iris.http.wire import Request, Response
+    from airflow_provider_trackunit.iris.secrecy import Secret
 
 
 class RequestArguments(TypedDict, total=False):
@@ -109,6 +112,7 @@ class ClientCore:
         self._pacer = pacer_of((self.origin, credentials.client_id, credentials.username), clock)
         self._tokens = TokenKeeper(clock)
         self._counting = threading.Lock()
+        self._proxies: dict[str, Secret | None] = {}
 
     def renew(self) -> None:
         """Begin again in a child process."""
@@ -225,6 +229,20 @@ class ClientCore:
             raise
         self._tokens.keep(token)
         return token
+
+    def _proxy_of(self, request: Request) -> Secret | None:
+        """Return the URL of the proxy that the environment names for a request, as it was when one was first sent there.
+
+        :raises IrisConfigurationError: when the proxy is no http or https URL
+        """
+        if request.origin not in self._proxies:
+            self._proxies[request.origin] = proxy_for(request)
+        return self._proxies[request.origin]
+
+    @cached_property
+    def _roots(self) -> str | None:
+        """The file of trusted certificates that the connection or the environment names, None for the usual."""
+        return trusted_roots(self._ca_bundle)
 
     def _begin(self, request: Request) -> tuple[float, float]:
         """Count a request that is about to leave; return the seconds it may take, and when they end."""

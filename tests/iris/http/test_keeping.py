@@ -138,9 +138,7 @@ def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_nex
 
 delays = st.floats(0.0, 3.0).filter(lambda seconds: seconds == 0 or seconds > 1e-6)
 # One example is a run of 150 calls.
-PROPERTY = settings(
-    max_examples=settings.default.max_examples // 5, suppress_health_check=[HealthCheck.too_slow]
-)
+PROPERTY = settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PROPERTY

@@ -105,10 +105,12 @@ def test_a_burst_of_ten_that_somebody_else_used_up_is_no_quarter_of_an_hour() ->
     limits = [Limited(FLEET, lambda: TokenBucket(50, 1, burst=10)), once_in_a_quarter()]
     crew = Crew(CountingServer(World(), limits))
     crew.take(PAGES, threads=4)
-    # In the middle of the walk, ten calls at once.
-    crew.world.after(
-        2.0, lambda: [crew.server.limits[0].counters[""].take(crew.world.now) for _ in range(12)]
-    )
+
+    def use_it_up() -> None:
+        for _ in range(12):
+            crew.server.limits[0].counters[""].take(crew.world.now)
+
+    crew.world.after(2.0, use_it_up)
     crew.world.run()
     assert crew.errors == []
     assert sorted(crew.done) == sorted(PAGES)

@@ -101,11 +101,11 @@ def attempts(
 
     def attempt() -> Generator[Step, Any, Any]:
         made.append(1)
+        yield from ()
         outcome = left.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
-        yield
 
     slept: list[float] = []
     steps = rules.repeated(attempt, lambda: next(others, 0))
