@@ -250,3 +250,12 @@ def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
         if pacer is None:
             pacer = _pacers[key] = Pacer(clock)
         return pacer
+
+
+def forget_limits() -> None:
+    """Let new clients know nothing of what was sent and refused so far.
+
+    For tests, whose server begins anew with each of them; a real one remembers.
+    """
+    with _choosing:
+        _pacers.clear()
