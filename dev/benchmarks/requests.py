@@ -160,9 +160,7 @@ def machines_of_client(url: str, at_once: int) -> int:
         ThreadPoolExecutor(at_once) as pool,
     ):
         client.authenticate()
-        return len(
-            list(pool.map(lambda pin: client.run(MACHINE, path_params={"pin": pin}), range(MACHINES)))
-        )
+        return len(list(pool.map(lambda pin: client.run(MACHINE, path_params={"pin": pin}), range(MACHINES))))
 
 
 def machines_of_async_client(url: str, at_once: int) -> int:
@@ -236,10 +234,10 @@ def main() -> None:
     ]
     parts = {
         "cpu": lambda: cpu(options.rounds),
-        "pages": lambda: side_by_side(
-            f"{PAGES} pages of {PAGE} assets", PAGES, PAGE, walks, options.rounds
+        "pages": lambda: side_by_side(f"{PAGES} pages of {PAGE} assets", PAGES, PAGE, walks, options.rounds),
+        "machines": lambda: side_by_side(
+            f"{MACHINES} machines one by one", MACHINES, 1, machines, options.rounds
         ),
-        "machines": lambda: side_by_side(f"{MACHINES} machines one by one", MACHINES, 1, machines, options.rounds),
     }
     for name in options.parts:
         parts[name]()
