@@ -287,7 +287,7 @@ def test_a_limit_that_lasts_gives_the_slot_back_and_the_transfer_goes_on_from_it
     iris_connection: IrisEmulator, tmp_path: Path
 ) -> None:
     iris_connection.settings(aemp_pool_calls=0)
-    iris_connection.fault(path="/Fleet/2", kind="rate_limit", times=3)
+    iris_connection.fault(path="/Fleet/2", kind="rate_limit", times=4)
 
     def operator() -> IrisToObjectStorageOperator:
         return transfer(tmp_path, endpoint=FLEET, deferrable=True)

@@ -14,7 +14,7 @@ _METERED_INTERVAL_S: Final = 60.0
 _CLOCKS_DIFFER: Final = 0.001
 
 # Calls are spaced a little wider than the limit says, so that what a token bucket lost to a delay comes back.
-_WIDER: Final = 0.01
+_WIDER: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ here, whatever is delayed. Two calls under way are enough as long as a round tri
 it is longer, more have to be under way than a bucket of two could bear at once; then only the third rule is left.
 
 **Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
-most; the other half is for what differs between their ways.
+most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
 
 What all round trips have in common moves every count by the same time and brings no two of them together, so a call
 need not count longer for it. Most of the shortest round trip is taken for that: without it a latency of 0.3 s would
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 # The smallest burst that a token bucket can have and still forgive a call for being early.
 _TOKENS: Final = 2
 
-# How much of an interval a call may make up for one that left late.
+# How much of an interval a call may make up for one that left late: while a bucket of two is kept by counting tokens,
+# and where spacing is all there is.
 _EARLY: Final = 0.5
+_EARLY_BY_SPACING_ALONE: Final = 0.2
 
 # The share of the shortest round trip that all of them are taken to have in common. The rest is for a server that was
 # slower on every call so far than it can be.
-_COMMON: Final = 0.9
+_COMMON: Final = 0.95
 
 # Round trips differ; so many more calls than the usual one needs may be under way.
 _HEADROOM: Final = 1.25
@@ -98,7 +100,8 @@ class KeptRate:
         """Enter a call that leaves now."""
         self._under_way += 1
         interval_s = self._rate.interval_s
-        self._even_at = max(self._even_at, now - _EARLY * interval_s) + interval_s
+        early = _EARLY if self._most_tokens == _TOKENS else _EARLY_BY_SPACING_ALONE
+        self._even_at = max(self._even_at, now - early * interval_s) + interval_s
 
     def come_back(self, now: float, left_at: float) -> None:
         """Enter that a call was answered, or given up: it can have been counted until now."""

@@ -60,10 +60,15 @@ _EARLY_AT_MOST_S: Final = 0.005
 
 
 class LearnedRate:
-    """What was let through and refused of the calls that share a limit."""
+    """What was let through and refused of the calls that share a limit.
 
-    def __init__(self) -> None:
+    :param published_per_s: the rate by which calls are spaced anyway, which then is the first guess: what refuses them
+        is somebody else's use of the same limit, or a delay
+    """
+
+    def __init__(self, published_per_s: float | None = None) -> None:
         self.let_through = 0
+        self._published_per_s = published_per_s
         self._per_s = math.inf
         self._refused_per_s = math.inf
         self._regrowth_s = math.inf
@@ -149,7 +154,9 @@ class LearnedRate:
         self._cut_at, self._let_through_at_cut = now, self.let_through
 
     def _first_guess(self, now: float, pause_s: float) -> float:
-        """Return the rate at which calls were let through, the pause included."""
+        """Return the rate at which calls were let through; they came in a burst, so the pause that follows counts."""
+        if self._published_per_s is not None:
+            return self._published_per_s
         recent = [at for at in self._answered if at > now - _GUESSED_FROM_S]
         return len(recent) / max(now - recent[0] + pause_s, _GUESSED_FROM_S) if recent else 0.0
 

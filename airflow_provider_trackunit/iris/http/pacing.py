@@ -45,7 +45,7 @@ class _Lane:
 
     def __init__(self, rate: Rate | None) -> None:
         self.kept = None if rate is None else KeptRate(rate)
-        self.learned = LearnedRate()
+        self.learned = LearnedRate(None if rate is None else rate.calls / rate.per_s)
         self.line: list[Turn] = []
         self.is_metered = rate is not None and rate.metered
         self._interval_s = 0.0 if rate is None else rate.interval_s
