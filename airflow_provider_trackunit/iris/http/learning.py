@@ -62,8 +62,8 @@ _EARLY_AT_MOST_S: Final = 0.005
 class LearnedRate:
     """What was let through and refused of the calls that share a limit.
 
-    :param published_per_s: the rate by which calls are spaced anyway, which then is the first guess: what refuses them
-        is somebody else's use of the same limit, or a delay
+    :param published_per_s: the rate by which calls are spaced anyway. What refuses them is somebody else's use of the
+        same limit, or a delay on the way that brought some of them together; the first guess is half of it
     """
 
     def __init__(self, published_per_s: float | None = None) -> None:
@@ -156,7 +156,7 @@ class LearnedRate:
     def _first_guess(self, now: float, pause_s: float) -> float:
         """Return the rate at which calls were let through; they came in a burst, so the pause that follows counts."""
         if self._published_per_s is not None:
-            return self._published_per_s
+            return self._published_per_s / 2
         recent = [at for at in self._answered if at > now - _GUESSED_FROM_S]
         return len(recent) / max(now - recent[0] + pause_s, _GUESSED_FROM_S) if recent else 0.0
 
