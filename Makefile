@@ -49,9 +49,10 @@ lint: ## Check format, lint and types only, and ask for known vulnerabilities of
 wheel: ## Build the files of a release from a clean tree, check them, install and ask them
 	@$(PYTHON) -m dev.wheel
 
-bench: ## Measure imports, and transfers beside what people use today
+bench: ## Measure imports, requests and transfers beside what people use today
 	@environment=$$($(PYTHON) -m dev.environments --bench $(AIRFLOW)) && \
 	$$environment/bin/python -m dev.benchmarks.import_time && \
+	$$environment/bin/python -m dev.benchmarks.requests && \
 	$$environment/bin/python -m dev.benchmarks.transfer && \
 	$$environment/bin/python -m dev.benchmarks.triggers
 

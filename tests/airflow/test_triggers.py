@@ -207,7 +207,10 @@ def test_nine_failures_in_a_row_pass_and_the_tenth_ends_the_wait(
     assert event.get("error") == (None if status == "done" else "IrisServerError")
 
 
-def test_a_limit_longer_than_the_interval_is_heeded(iris_connection: IrisEmulator, hours: Hours) -> None:
+def test_a_limit_longer_than_the_interval_is_heeded(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
     iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="500")
     assert outcome(poll_interval_s=60)["status"] == "done"
     assert hours.now == NOW + 60 + 500
@@ -436,10 +439,10 @@ def test_a_watcher_fires_once_for_new_records_and_never_again_for_the_same(
 
 
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lift the client's own pacing of the events, which runs on real time."""
+    """Lift what the client holds back by itself, which it does in real time."""
     from airflow_provider_trackunit.iris.http.pacing import Pacer
 
-    monkeypatch.setattr(Pacer, "reserve", lambda *_: 0.0)
+    monkeypatch.setattr(Pacer, "ask", lambda *_: 0.0)
 
 
 def test_asset_events_are_polled_as_often_as_their_limit_lasts_every_page_counted(

@@ -163,7 +163,7 @@ def test_arguments_of_any_kind_make_a_request_to_iris_or_one_of_our_errors(argum
     assert "Authorization" not in {name.title() for name in request.headers}
     # What the walk and the export make of it before anything is sent.
     row = find(call)
-    row.paced(call)
+    row.counted(call)
     assert export_of(call).fingerprint(USER)
     try:
         assert len(Frontier().ask([call], (), 1)[1]) == 1

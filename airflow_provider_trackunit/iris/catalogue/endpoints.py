@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from airflow_provider_trackunit.iris.catalogue.limits import Limit, Rate
+from airflow_provider_trackunit.iris.catalogue.limits import Counted, Limit, Rate
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -96,9 +96,17 @@ class Endpoint:
         """Return how often a request may be sent: as wanted, but a metered URL no more than twice."""
         return min(wanted, _METERED_ATTEMPTS) if any(limit.rate.metered for limit in self.limits) else wanted
 
-    def paced(self, call: Call) -> list[tuple[str, Rate]]:
-        """Return the buckets that hold this call back, each with its rate."""
-        return [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
+    def counted(self, call: Call) -> Counted:
+        """Return what this call counts in. A path without a published rate is counted for itself, as it was written."""
+        paced = [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
+        one_by_one = tuple(self._bucket(limit, call) for limit in self.limits if limit.pool)
+        return Counted(tuple(paced) or ((f"{call.method} {self.path or call.endpoint}", None),), one_by_one)
+
+    @property
+    def has_two_limits(self) -> bool:
+        """Whether single calls count, and calls per second as well: a refusal can be of the one or of the other."""
+        metered = {limit.rate.metered for limit in self.limits}
+        return metered == {True, False}
 
     def wait_after_refusal_s(self) -> float | None:
         """Return how long to wait after a 429 that does not say: the longest window, when calls are metered."""

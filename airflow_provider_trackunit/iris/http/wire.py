@@ -54,6 +54,11 @@ class Request:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     max_body_bytes: int = MAX_BODY_BYTES
 
+    @property
+    def origin(self) -> str:
+        """``scheme://host[:port]``, where it goes."""
+        return "/".join(self.url.split("/", 3)[:3])
+
     def with_token(self, token: str) -> Request:
         """Return the request with its bearer token."""
         headers = {**self.headers, "Authorization": f"Bearer {token}"}

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS, Endpoint, Paging, find
-from airflow_provider_trackunit.iris.catalogue.limits import Rate
+from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 
 AEMP = "/public/api/aemp/v2/15143/-3"
 SERIES = f"{AEMP}/Fleet/Equipment/ID/A%2F1/FuelUsed/2026-01-01T00%3A00%3A00Z/2026-01-02T00%3A00%3A00Z"
@@ -140,15 +140,30 @@ def test_the_limits_are_the_documented_ones(path: str, method: str, limits: list
     ],
 )
 def test_what_is_counted_together_shares_a_bucket(one: str, other: str, method: str, shared: bool) -> None:
-    buckets = [find(call(path, method)).paced(call(path, method)) for path in (one, other)]
+    buckets = [find(call(path, method)).counted(call(path, method)).paced for path in (one, other)]
     assert buckets[0]
     assert (buckets[0] == buckets[1]) is shared
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name"),
+    [
+        pytest.param("/api/asset/v1/assets/a1", "GET", "GET /api/asset/v1/assets/{assetId}", id="a row"),
+        pytest.param("/api/new/{id}", "GET", "GET /api/new/{id}", id="an unknown path, as it was written"),
+        pytest.param("/api/asset/v1/assets", "POST", "POST /api/asset/v1/assets", id="another method"),
+    ],
+)
+def test_what_has_no_published_rate_is_counted_for_itself(path: str, method: str, name: str) -> None:
+    asked = call(path, method, path_params={"id": 7} if "{id}" in path else None)
+    assert find(asked).counted(asked) == Counted(((name, None),))
+    assert not find(asked).has_two_limits
 
 
 def test_a_limit_with_a_pool_holds_nothing_back_and_says_how_long_to_wait() -> None:
     asked = call(f"{AEMP}/Fleet/1")
     row = find(asked)
-    assert row.paced(asked) == [("AEMP fleet", Rate(50, 1))]
+    assert row.counted(asked) == Counted((("AEMP fleet", Rate(50, 1)),), (f"AEMP url {AEMP}/Fleet/1?()",))
+    assert row.has_two_limits
     assert row.wait_after_refusal_s() == QUARTER_S
 
 

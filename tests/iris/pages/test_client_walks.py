@@ -79,8 +79,8 @@ def test_a_collection_is_walked_whole_and_pages_ahead_make_no_difference(
     iris_emulator.settings(limits_on=False)
     endpoint, _, count = walk
     arguments = filled(walk, pin)
-    in_sequence = list(new_client().pages(endpoint, **arguments))
-    together = list(new_client().pages(endpoint, max_concurrency=4, **arguments))
+    in_sequence = list(new_client(alone=True).pages(endpoint, **arguments))
+    together = list(new_client(alone=True).pages(endpoint, max_concurrency=4, **arguments))
     records = [bytes(raw) for page in in_sequence for raw in page.raw_records]
     assert len(in_sequence) == count
     assert [bytes(raw) for page in together for raw in page.raw_records] == records
@@ -89,7 +89,7 @@ def test_a_collection_is_walked_whole_and_pages_ahead_make_no_difference(
     announced = in_sequence[-1].announced
     assert announced in {None, len(records)}
     assert caplog.records == []
-    assert list(new_client().records(endpoint, **arguments)) == [json.loads(raw) for raw in records]
+    assert list(new_client(alone=True).records(endpoint, **arguments)) == [json.loads(raw) for raw in records]
 
 
 @pytest.mark.parametrize("walk", WALKS)
@@ -98,11 +98,11 @@ def test_a_walk_goes_on_from_the_cursor_of_any_page(
 ) -> None:
     iris_emulator.settings(limits_on=False)
     arguments = filled(walk, pin)
-    pages = list(new_client().pages(walk[0], **arguments))
+    pages = list(new_client(alone=True).pages(walk[0], **arguments))
     records = [page.records for page in pages]
     for at, page in enumerate(pages[:-1][:4]):
         cursor = json.loads(json.dumps(page.next))
-        rest = [one.records for one in new_client().pages(walk[0], cursor=cursor, **arguments)]
+        rest = [one.records for one in new_client(alone=True).pages(walk[0], cursor=cursor, **arguments)]
         assert rest == records[at + 1 :]
 
 

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisNotFoundError, IrisPermissionError, IrisServerError
 from airflow_provider_trackunit.iris.http import retrying
-from airflow_provider_trackunit.iris.http.exchange import CancelledError
+from airflow_provider_trackunit.iris.http.steps import CancelledError
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import Arrival, Crew, crew_of, deliver
 from airflow_provider_trackunit.iris.pages.frontier import Errand, Frontier
