@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections import Counter
 
 import pytest
 
-from .every_place import SCENARIOS, Scenario, Tally, try_places
+from .every_place import SCENARIOS, Scenario, try_places
 
 # Of the thousand and more places of each transfer.
 TRIED = 5
@@ -27,11 +25,8 @@ def test_interrupted_at_any_place_the_next_try_has_every_record_once(scenario: S
 
 
 def test_signals_come_at_every_kind_of_place() -> None:
-    seen: Counter[str] = Counter()
-    for scenario in itertools.islice(SCENARIOS, 2):
-        tally: Tally = try_places(scenario, lambda count: range(count // 2, count // 2 + TRIED * 2))
-        seen += tally.hits
-    assert {"entry", "return of a call", "jump backwards"} <= set(seen)
+    tally = try_places(SCENARIOS[0], lambda count: range(1, count, count // 40))
+    assert set(tally.hits) - {"none"} == {"entry", "return of a call", "jump backwards"}
 
 
 def spread(count: int) -> range:
