@@ -39,6 +39,7 @@ settings.register_profile(
     "commit", max_examples=200, deadline=None, derandomize="CI" in os.environ, print_blob=True
 )
 settings.register_profile("nightly", max_examples=10_000, deadline=None, print_blob=True)
+settings.register_profile("fleets", max_examples=1_000, deadline=None, print_blob=True)
 settings.load_profile("commit")
 
 

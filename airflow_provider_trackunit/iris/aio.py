@@ -28,6 +28,7 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
     Body,
     Trouble,
     failure,
+    trouble_with_tls,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
@@ -126,7 +127,7 @@ class AsyncIrisClient(ClientCore):
         try:
             while True:
                 for errand in delivery.errands():
-                    under_way[asyncio.create_task(self._fetch(errand))] = errand
+                    under_way[asyncio.create_task(self.run_errand(errand))] = errand
                 if not under_way:
                     break
                 for task in (await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))[0]:
@@ -158,7 +159,8 @@ class AsyncIrisClient(ClientCore):
         call = paginator(row.paging).apply(call, cursor)
         return paginator(row.paging).read(call, cursor, (await self._answer(call, row)).body)
 
-    async def _fetch(self, errand: Errand) -> Page:
+    async def run_errand(self, errand: Errand) -> Page:
+        """Return the page of an errand, as :meth:`fetch_page` does."""
         return await self.fetch_page(errand.call, errand.row, errand.cursor)
 
     async def _answer(self, call: Call, row: Endpoint) -> Response:
@@ -305,7 +307,7 @@ def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
 
 def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Trouble.UNTRUSTED
+        return trouble_with_tls(error)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return Trouble.PROXY
     if isinstance(error, _SLOW_CONNECT):

@@ -9,7 +9,6 @@ import http.cookiejar
 import itertools
 import logging
 import random
-import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
@@ -36,6 +35,7 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
     Body,
     Trouble,
     failure,
+    trouble_with_tls,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
@@ -292,8 +292,7 @@ def _trouble_before_answer(error: Exception) -> Trouble:
         # How requests says that there is no file of trusted certificates where the environment says.
         return Trouble.NO_ROOTS
     if isinstance(error, requests.exceptions.SSLError):
-        # A server that hangs up in the handshake is restarting or overloaded; no certificate was refused.
-        return Trouble.BROKEN if _hung_up(error) else Trouble.UNTRUSTED
+        return trouble_with_tls(error)
     if isinstance(error, requests.exceptions.ProxyError):
         return Trouble.PROXY
     if isinstance(error, requests.exceptions.ConnectTimeout):
@@ -301,14 +300,6 @@ def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return Trouble.SLOW_ANSWER
     return Trouble.UNREACHABLE if _never_connected(error) else Trouble.BROKEN
-
-
-def _hung_up(error: object) -> bool:
-    """Return whether a TLS error is the end of the connection: requests wraps it in urllib3's, several deep."""
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return True
-    inner = getattr(error, "reason", None) or next(iter(getattr(error, "args", ())), None)
-    return isinstance(inner, Exception) and _hung_up(inner)
 
 
 def _trouble_in_body(error: Exception) -> Trouble:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
@@ -67,7 +67,9 @@ class _Other:
             assert self.exchange.tokens < 60, "tokens without an end"
             return self.token()
         self.exchange.asked.append((request.method, request.url, request.body))
-        return self.answer(request)
+        answer = self.answer(request)
+        # As every server says; without it, broken JSON is an answer that broke off.
+        return replace(answer, headers={"content-length": str(len(answer.body)), **answer.headers})
 
 
 class WiredClient(IrisClient):

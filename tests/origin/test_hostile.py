@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit import triggers
 from airflow_provider_trackunit._compat import AirflowException, AirflowFailException, AirflowSensorTimeout
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.operators import IrisApiOperator
 from airflow_provider_trackunit.sensors import IrisSensor
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
-from airflow_provider_trackunit.triggers import IrisEventTrigger, Timing
+from airflow_provider_trackunit.triggers import IrisEventTrigger, Timing, new_records
+from airflow_provider_trackunit.triggers.timing import IrisWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,17 +170,19 @@ def test_a_poll_of_a_watcher_that_has_no_end_is_given_up_for_five_minutes(
         slept.append(seconds)
         raise EnoughError
 
-    monkeypatch.setattr(triggers, "_MOST_RECORDS", 50)
-    monkeypatch.setattr(triggers._IrisWait, "timing", Timing(sleep=sleep))
+    monkeypatch.setattr(new_records, "_MOST_RECORDS", 50)
+    monkeypatch.setattr(IrisWait, "timing", Timing(sleep=sleep))
     iris_connection.settings(limits_on=False)
     iris_connection.hostile("moving_cursor")
 
     async def watch() -> None:
-        await anext(IrisEventTrigger(endpoint=UNKNOWN, watermark="timeOn", start_from=0).run())
+        async for event in IrisEventTrigger(endpoint=UNKNOWN, watermark="timeOn", start_from=0).run():
+            told.append(event.payload["error"])  # noqa: PERF401 (what came before the end is wanted)
 
+    told: list[str] = []
     with pytest.raises(EnoughError):
         asyncio.run(watch())
-    assert slept == [300.0]
+    assert (told, slept) == (["IrisPaginationError"], [300.0])
     assert iris_connection.stats()["requests"] < 60
 
 

@@ -18,6 +18,7 @@ from dev.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
 from tests.system.live import AIRFLOW, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
 from tests.system.secrets import nothing_told
+from tests.system.transfers import transfers_interrupted
 from tests.system.waits import iris_down, triggerer_killed
 from tests.system.watcher import watched
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SCENARIOS: dict[str, Scenario] = {
     "triggerer-killed": triggerer_killed,
     "iris-down": iris_down,
+    "transfers": transfers_interrupted,
     **({"watcher": watched} if HAS_REST_API_OF_3 else {}),
     "examples": examples_run,
     "secrets": nothing_told,

@@ -23,6 +23,7 @@ OUR_DAGS = [
     "system_waits",
     "system_outage",
     "secrets_failing",
+    *(f"system_transfer_{name}" for name in ("cleared", "failed", "timed_out", "stopped", "killed")),
     *(["system_watcher"] if HAS_REST_API_OF_3 else []),
 ]
 WITH_OUTPUT = {

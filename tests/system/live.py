@@ -146,6 +146,24 @@ class LiveAirflow:
         self.home.run(*command, timeout_s=120)
         self.home.run("dags", "unpause", dag_id, timeout_s=120)
 
+    def clear(self, dag_id: str, task_id: str) -> None:
+        """Clear a task of the run, running or not, as a person does who wants it done again."""
+        if HAS_REST_API_OF_3:
+            body = {"dry_run": False, "dag_run_id": "system", "task_ids": [task_id], "only_failed": False}
+            self._ask("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
+            return
+        self.home.run("tasks", "clear", "--yes", "--task-regex", f"^{task_id}$", dag_id, timeout_s=120)
+
+    def fail(self, dag_id: str, task_id: str) -> None:
+        """Mark a running task as failed; on Airflow 2 in the place where its web interface does it."""
+        if HAS_REST_API_OF_3:
+            path = f"/api/v2/dags/{dag_id}/dagRuns/system/taskInstances/{task_id}"
+            self._ask("PATCH", path, {"new_state": "failed"})
+            return
+        question = "update task_instance set state = 'failed' where dag_id = ? and task_id = ?"
+        with closing(sqlite3.connect(self.home.database, timeout=30)) as database, database:
+            database.execute(question, (dag_id, task_id))
+
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Return what a task returned, from the REST API of Airflow 3."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"

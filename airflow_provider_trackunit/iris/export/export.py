@@ -183,7 +183,8 @@ class Export:
                 crew.cancel()
             self._keep_if_due()
             self._progress.tell(self._state)
-        if failure is not None:
+        # A page that failed may lie beyond the end that another one told of.
+        if failure is not None and not self._state.frontier.is_finished(self._request.calls):
             raise failure
 
     def _ask(self, crew: Crew) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, rea
 from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError, IrisRateLimitError
 from airflow_provider_trackunit.iris.http.answers import check
+from airflow_provider_trackunit.iris.http.in_band import refuses_token
 from airflow_provider_trackunit.iris.http.pacing import Pacer
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
 from airflow_provider_trackunit.iris.http.tokens import (
@@ -143,7 +144,7 @@ class ClientCore:
         :raises IrisError: when the answer does not hold what was asked for
         """
         token, sent, response = yield from self._exchange(call, row, request)
-        if response.status == 401:
+        if refuses_token(sent, response):
             self._tokens.discard(token)
             token, sent, response = yield from self._exchange(call, row, request)
         try:

@@ -25,7 +25,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.http.answers import read_retry_after, told
+from airflow_provider_trackunit.iris.http.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON, USER_AGENT, Request, Response
 from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers, redacted
 

@@ -79,6 +79,12 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
+    @property
+    def has_length(self) -> bool:
+        """Whether the answer said how long it is, so that one that broke off was noticed while it was read."""
+        chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
+        return chunked or "content-length" in self.headers
+
 
 def build_request(call: Call) -> Request:
     """Return the finished request of a call, all but its token.

@@ -78,12 +78,14 @@ def test_no_two_rows_have_the_same_path_and_method() -> None:
         ("/api/asset/v2/assets/a1", "GET", Paging("whole")),
         (f"{AEMP}/Fleet", "GET", Paging("links", "equipment")),
         (f"{AEMP}/Fleet/1", "GET", Paging("links", "equipment")),
-        (f"{AEMP}/Fleet/Equipment/ID/A%2F1", "GET", Paging("whole")),
+        (f"{AEMP}/Fleet/Equipment/ID/A%2F1", "GET", Paging("whole", "equipment")),
         (SERIES, "GET", Paging("links", "")),
         (f"{SERIES}/1", "GET", Paging("links", "")),
         (f"{PROMETHEUS}/query_range", "POST", Paging("whole", "data.result")),
         (f"{PROMETHEUS}/label/unit/values", "GET", Paging("whole", "data")),
         (f"{EVENTS}/log", "POST", Paging("number", "content", 1000)),
+        ("/public/api/can-faults/faults", "POST", Paging("whole", "canFaults")),
+        ("/public/api/can-faults/faults-summary", "POST", Paging("whole")),
         ("/api/site/v1/sites/history", "GET", Paging("number", "content", 1000)),
         ("/api/site/v1/sites/s1", "GET", Paging("whole")),
         ("/api/service-management/v2/plans", "GET", Paging("whole", "servicePlans")),
@@ -218,3 +220,44 @@ def test_a_graphql_call_without_a_query_is_not_assumed_to_read(json: Any) -> Non
     row = find(call("/api/graphql/", "POST", json=json))
     assert not row.is_safe("POST")
     assert row.paging == Paging("whole")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "json", "only_reads"),
+    [
+        ("/api/asset/v1/assets", "GET", None, True),
+        ("/api/nobody/knows", "GET", None, True),
+        ("/api/nobody/knows", "POST", {"query": "{ a }"}, False),
+        ("/api/nobody/knows", "PUT", None, False),
+        ("/api/nobody/knows", "DELETE", None, False),
+        ("/public/api/eventlog/v3/asset-event/log", "POST", {}, True),
+        ("/api/graphql/", "POST", {"query": "{ a { pageInfo { hasNextPage } } }"}, True),
+        ("/api/graphql/", "POST", {"query": "mutation { a { pageInfo { hasNextPage } } }"}, False),
+        ("/api/graphql/", "POST", {}, False),
+    ],
+)
+def test_only_what_is_known_to_read_may_be_sent_again_in_another_form(
+    path: str, method: str, json: Any, only_reads: bool
+) -> None:
+    call = make_call("https://iris.trackunit.com", path, method=method, json=json)
+    assert find(call).only_reads(call.method) is only_reads
+
+
+@pytest.mark.parametrize(
+    ("path", "max_wait_s", "pages"),
+    [
+        ("/public/api/eventlog/v3/asset-event/log", 120.0, 2),
+        ("/public/api/eventlog/v3/asset-event/log", 1800.0, None),
+        ("/public/api/aemp/v2/15143/-3/Fleet/1", 120.0, None),
+        ("/public/api/aemp/v2/15143/-3/Fleet/Equipment/ID/p/Distance/a/b/1", 120.0, None),
+        ("/api/asset/v1/assets", 120.0, None),
+        ("/public/api/operator/operators", 120.0, None),
+    ],
+)
+def test_a_walk_is_as_long_as_its_limit_lets_through_without_a_long_wait(
+    path: str, max_wait_s: float, pages: int | None
+) -> None:
+    method = "POST" if "asset-event" in path else "GET"
+    assert (
+        find(make_call("https://iris.trackunit.com", path, method=method)).longest_walk(max_wait_s) == pages
+    )
