@@ -183,15 +183,15 @@ class IrisClient(ClientCore):
             raise CancelledError
         if isinstance(step, Sleep):
             return self._pause(step.seconds, cancelled)
-        return self._send(step.request) if isinstance(step, Send) else self._token()
+        return self._send(step.request) if isinstance(step, Send) else self._token(cancelled)
 
-    def _token(self) -> Token:
+    def _token(self, cancelled: threading.Event | None = None) -> Token:
         """Return the current token, or a new one; one request for it however many threads ask."""
         token = self._tokens.usable()
         if token is not None:
             return token
         with self._renewing:
-            return self._tokens.usable() or self._drive(self._renewal())
+            return self._tokens.usable() or self._drive(self._renewal(), cancelled)
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
