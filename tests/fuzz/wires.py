@@ -92,11 +92,13 @@ class WiredAsyncClient(AsyncIrisClient):
         return self.other(request)
 
 
-def wired(answer: Callable[[Request], Response]) -> WiredClient:
+def wired(
+    answer: Callable[[Request], Response], token: Callable[[], Response] = token_response
+) -> WiredClient:
     """Return a client for threads whose clock is a hand's, and which tries everything once."""
     clock = HandClock()
     client = WiredClient(USER, ORIGIN, clock=clock, sleep=clock.sleep, chance=lambda: 1.0, max_attempts=1)
-    client.other = _Other(Exchange(), answer, token_response)
+    client.other = _Other(Exchange(), answer, token)
     return client
 
 

@@ -158,7 +158,7 @@ class Export:
             try:
                 self._go_on(crew)
                 self._refuse_all_refused()
-                self._keep()
+                self._keep_rest()
             except BaseException as error:
                 self._leave(crew, error)
                 raise
@@ -311,6 +311,11 @@ class Export:
         self._state = self._folder.keep(self._state, requests=requests)
         self._kept = (self._state, requests)
 
+    def _keep_rest(self) -> None:
+        """Store what no checkpoint knows."""
+        if self._kept != (self._state, self._requests()):
+            self._keep()
+
     def _leave(self, crew: Crew, error: BaseException) -> None:
         """Store what was fetched, so that the next try does not ask for it again."""
         crew.cancel()
@@ -319,11 +324,8 @@ class Export:
         for arrival in crew.rest(_LAST_ANSWERS_S):
             if arrival.page is not None:
                 self._take(arrival)
-        kept, requests = self._kept
-        if self._state is kept and requests == self._requests():
-            return
         try:
-            self._keep()
+            self._keep_rest()
         except IrisError as storing:
             log.warning("What was fetched before '%s' could not be stored: %s", error, storing)
 

@@ -241,6 +241,9 @@ def try_places(scenario: Scenario, chosen: Callable[[int], Iterator[int] | range
     :param chosen: gives the numbers of the places, of so many
     """
     before = _interrupted_in_the_middle(scenario) if scenario.resumed else {}
+    _run(
+        scenario, before, None
+    )  # fills what is remembered for good, so that every run comes to the same places
     tally = Tally(places=_run(scenario, before, Places())[0])
     for number in chosen(tally.places):
         places = Places(number)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.pages.frontier import Errand
 
+# What is refused here is refused thousands of times.
+logging.getLogger("airflow_provider_trackunit").addHandler(logging.NullHandler())
+
 MANIFEST = "_manifest.json"
 NOT_OURS = {"notes.txt": b"mine", "part-00000-draft.jsonl": b"mine", "_manifest.json.unfinished": b"mine"}
 DAY_S = 86_400.0

@@ -14,6 +14,8 @@ from airflow_provider_trackunit.iris.errors import IrisPermissionError
 from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response
+from airflow_provider_trackunit.iris.pages.fetching import Crew
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.fuzz.wires import JSON, ORIGIN, wired
 
 from .stores import MemoryStore
@@ -71,3 +73,25 @@ def test_an_item_that_is_refused_after_the_export_has_failed_is_asked_for_again(
         lambda _: Response(200, JSON, b'{"id": 1}'), store, "/api/things/{id}", **options
     ).run()
     assert (manifest.records, manifest.skipped_count) == (101, 0)
+
+
+def test_threads_that_wait_for_a_token_ask_for_none_once_the_reader_has_left() -> None:
+    asked: list[str] = []
+    asking, left = threading.Event(), threading.Event()
+
+    def token() -> Response:
+        asked.append("token")
+        asking.set()
+        left.wait(10)
+        return Response(503, JSON, b"{}")
+
+    client = wired(lambda _: Response(200, JSON, b"{}"), token)
+    crew = Crew(client.run_errand, 4)
+    calls = [make_call(ORIGIN, f"/api/things/{number}") for number in range(4)]
+    for errand in Frontier().ask(calls, (), 4)[1]:
+        crew.ask(errand)
+    assert asking.wait(10)
+    crew.cancel()
+    left.set()
+    assert len(list(crew.rest(10))) == 4
+    assert asked == ["token"]
