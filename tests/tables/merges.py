@@ -215,6 +215,15 @@ def test_days_since_one_count_from_the_last_reading_before_that_can_be_used(conn
     assert found == [(dt.date(2026, 1, 15), 3.0, ["idle_hours:spans_days"])]
 
 
+@pytest.mark.parametrize(
+    "name", ["factors", "counters", "given", "prepared", "steps", "days", "recent", "former"]
+)
+def test_the_readings_may_be_called_like_a_step_of_the_query(connection: Any, name: str) -> None:
+    merge(connection, name, readings_table([reading(1.0)]))
+    assert merge_machine_days(connection, readings=name) == 1
+    assert merge_machine_days(connection, readings=name, since=dt.date(2026, 1, 15)) == 0
+
+
 def test_machine_days_of_a_table_that_is_missing_are_told(connection: Any) -> None:
     with pytest.raises(MergeError, match=r"^machine_days: nothing was merged .*readings"):
         merge_machine_days(connection)

@@ -1,31 +1,32 @@
 -- Readings become machine days. One text for DuckDB and for PostgreSQL; the rules are in docs/tables/rules.md, and
--- tables/days.py takes the same steps on Arrow.
-WITH factors (column_name, metric, unit, factor) AS (
+-- tables/days.py takes the same steps on Arrow. What is
+-- looked up beside the readings is named so that no table of a user is called alike.
+WITH iris_factors (column_name, metric, unit, factor) AS (
     VALUES {factors}
 ),
-counters AS (
-    SELECT DISTINCT column_name, metric FROM factors
+iris_counters AS (
+    SELECT DISTINCT column_name, metric FROM iris_factors
 ),
-given AS (
+iris_given AS (
     {given}
 ),
 prepared AS (
     SELECT
-        given.asset,
-        given.metric,
-        given.observed_at,
+        iris_given.asset,
+        iris_given.metric,
+        iris_given.observed_at,
         -- A reading at midnight sharp belongs to the day that ends.
-        CAST((given.observed_at - INTERVAL '1 microsecond') AT TIME ZONE {time_zone} AS date) AS day,
-        CAST(given.observed_at AT TIME ZONE {time_zone} AS date) AS shown,
+        CAST((iris_given.observed_at - INTERVAL '1 microsecond') AT TIME ZONE {time_zone} AS date) AS day,
+        CAST(iris_given.observed_at AT TIME ZONE {time_zone} AS date) AS shown,
         CASE
-            WHEN given.metric IN ('Latitude', 'Longitude') THEN given.value
-            ELSE given.value * CAST(factors.factor AS double precision)
+            WHEN iris_given.metric IN ('Latitude', 'Longitude') THEN iris_given.value
+            ELSE iris_given.value * CAST(iris_factors.factor AS double precision)
         END AS value,
-        'future' = ANY (given.flags) AS future,
-        'shared_id' = ANY (given.flags) AS shared_id,
-        given.value IS NOT NULL AND factors.factor IS NULL AS lost
-    FROM given
-    LEFT JOIN factors ON factors.metric = given.metric AND factors.unit = given.unit
+        'future' = ANY (iris_given.flags) AS future,
+        'shared_id' = ANY (iris_given.flags) AS shared_id,
+        iris_given.value IS NOT NULL AND iris_factors.factor IS NULL AS lost
+    FROM iris_given
+    LEFT JOIN iris_factors ON iris_factors.metric = iris_given.metric AND iris_factors.unit = iris_given.unit
 ),
 steps AS (
     SELECT
@@ -58,13 +59,13 @@ gains AS (
     SELECT
         each_metric.asset,
         each_metric.day,
-        counters.column_name,
+        iris_counters.column_name,
         each_metric.fell,
         CASE WHEN NOT fell THEN latest - coalesce(former, earliest) END AS gain,
         NOT fell AND former IS NULL AS no_reading_before,
         NOT fell AND former_shown < day - 1 AS spans_days
     FROM each_metric
-    JOIN counters ON counters.metric = each_metric.metric
+    JOIN iris_counters ON iris_counters.metric = each_metric.metric
 ),
 flagged AS (
     SELECT asset, day, column_name || ':counter_fell' AS flag FROM gains WHERE fell
@@ -73,9 +74,9 @@ flagged AS (
     UNION ALL
     SELECT asset, day, column_name || ':spans_days' FROM gains WHERE spans_days
     UNION ALL
-    SELECT prepared.asset, prepared.day, counters.column_name || ':unknown_unit'
+    SELECT prepared.asset, prepared.day, iris_counters.column_name || ':unknown_unit'
     FROM prepared
-    JOIN counters ON counters.metric = prepared.metric
+    JOIN iris_counters ON iris_counters.metric = prepared.metric
     WHERE prepared.lost AND NOT prepared.future
     UNION ALL
     SELECT asset, day, 'future_reading' FROM prepared WHERE future

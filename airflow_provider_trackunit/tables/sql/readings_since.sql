@@ -1,5 +1,5 @@
 -- What the days from one on are made of: their readings, and of each counter the last one before them. A day begins at
--- most half a day from where it begins in UTC, so the first reading of a day is looked for one day earlier.
+-- most fourteen hours from where it begins in UTC, so the first reading of a day is looked for one day earlier.
 SELECT asset, metric, observed_at, value, unit, flags
 FROM {readings}
 WHERE observed_at >= CAST({begin} AS timestamptz)
@@ -9,7 +9,7 @@ FROM (SELECT DISTINCT asset, metric FROM {readings} WHERE observed_at >= CAST({b
 CROSS JOIN LATERAL (
     SELECT older.asset, older.metric, older.observed_at, older.value, older.unit, older.flags
     FROM {readings} AS older
-    JOIN factors ON factors.metric = older.metric AND factors.unit = older.unit
+    JOIN iris_factors ON iris_factors.metric = older.metric AND iris_factors.unit = older.unit
     WHERE older.asset = recent.asset
         AND older.metric = recent.metric
         AND older.observed_at < CAST({begin} AS timestamptz)
