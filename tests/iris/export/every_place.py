@@ -320,14 +320,12 @@ def _wrong_with(scenario: Scenario, files: dict[str, bytes], *, finished: bool) 
 
 def _main() -> int:
     logging.disable(logging.CRITICAL)
-    wrong: list[str] = []
+    wrong = 0
     for scenario in SCENARIOS:
         tally = try_places(scenario, lambda count: range(1, count + 1))
-        print(
-            f"{scenario}: {tally.places} places, {dict(tally.hits)}, {dict(tally.ends_of_first)}", flush=True
-        )
-        wrong += tally.wrong
-    print("\n".join([*wrong, f"{len(wrong)} wrong results"]))
+        print(f"{scenario}: {tally.places} places, {dict(tally.hits)}, {dict(tally.ends_of_first)}")
+        print(*tally.wrong, f"{len(tally.wrong)} wrong results", sep="\n", flush=True)
+        wrong += len(tally.wrong)
     return bool(wrong)
 
 
