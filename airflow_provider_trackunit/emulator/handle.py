@@ -3,8 +3,9 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, urlencode
 
 from airflow_provider_trackunit.emulator.launch import ServerProcess, require_server_libraries
@@ -34,6 +35,9 @@ class IrisEmulator:
     ``client_id``, ``client_secret``, ``api_key_client_id``, ``api_key_client_secret``,
     ``api_key_scopes`` are attributes. They open nothing but this emulator.
     """
+
+    #: What is called whenever time is moved, so that whoever keeps the emulator's limits can follow.
+    when_time_moves: ClassVar[list[Callable[[], None]]] = []
 
     username: str
     password: str
@@ -92,6 +96,11 @@ class IrisEmulator:
     def reset(self) -> None:
         """Go back to the start: fleet, switches, tokens, limits, faults, clock and request log."""
         self._post("reset")
+        self._time_moved()
+
+    def _time_moved(self) -> None:
+        for follow in self.when_time_moves:
+            follow()
 
     def scale_time(self, factor: float) -> None:
         """Let the emulator's time pass ``factor`` times as fast (900: a quarter of an hour a second)."""
@@ -100,6 +109,7 @@ class IrisEmulator:
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass at once: tokens age, rate windows move on, and the date if there is one."""
         self._post("clock", {"advance": seconds})
+        self._time_moved()
 
     def set_date(self, moment: str) -> None:
         """Let it be that moment (ISO 8601, UTC) for the machines.

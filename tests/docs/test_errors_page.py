@@ -95,8 +95,10 @@ def wrong_path(case: Case) -> None:
 
 
 def used_up(case: Case) -> None:
-    case.iris.fault(path="/Fleet/1", kind="rate_limit")
-    case.hook().run("/public/api/aemp/v2/15143/-3/Fleet/1")
+    case.iris.fault(path="/Fleet/1", kind="rate_limit", skip=1)
+    hook = case.hook()
+    for _ in range(2):
+        hook.run("/public/api/aemp/v2/15143/-3/Fleet/1")
 
 
 def failing(case: Case) -> None:

@@ -24,7 +24,6 @@ _LIBRARIES = (
     "asyncio",
     "airflow",
     "airflow_provider_trackunit",
-    "tenacity",
 )
 
 

@@ -142,6 +142,12 @@ class Pacer:
             if lane.kept is not None:
                 lane.kept.forget_under_way()
 
+    def forget(self) -> None:
+        """Begin again as if nothing had been sent or refused; whoever is under way counts no more."""
+        with self._lock:
+            self._lanes.clear()
+            self._one_by_one.clear()
+
     def turn(self, counted: Counted) -> Turn:
         """Return a turn for a request that counts in these limits."""
         with self._lock:
@@ -253,9 +259,9 @@ def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
 
 
 def forget_limits() -> None:
-    """Let new clients know nothing of what was sent and refused so far.
+    """Let all clients of this process forget what they sent and what was refused.
 
-    For tests, whose server begins anew with each of them; a real one remembers.
+    For tests, where the time of a server passes and that of its clients does not.
     """
-    with _choosing:
-        _pacers.clear()
+    for pacer in list(_pacers.values()):
+        pacer.forget()
