@@ -12,12 +12,14 @@ from airflow_provider_trackunit._compat import (
     AirflowException,
     AirflowFailException,
     BaseOperator,
+    TaskDeferred,
     default_deferrable,
     retry_policy_argument,
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 
@@ -27,9 +29,13 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
     from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.incremental.reading import Reading
     from airflow_provider_trackunit.iris.export.request import ExportRequest
+
+__all__ = ["Incremental", "IrisToObjectStorageOperator"]
 
 # Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
 _PART_BYTES = 64 * 1024 * 1024
@@ -70,6 +76,9 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         or 5xx after all retries, in the manifest and go on. When every item is refused the task fails all the same
     :param max_skipped: more such items fail the task; None for no limit
     :param resume_within: a checkpoint that is older is not gone on from (one day)
+    :param incremental: read on from where the last run ended (:class:`Incremental`; its texts are templated). The request
+        then says ``{from}`` and ``{until}`` where the ends of a window belong, in the text of the path, the query or the
+        body
     :param trackunit_conn_id: the connection (templated)
     :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
         hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
@@ -77,7 +86,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
-    template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id")
+    template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
 
     def __init__(
         self,
@@ -97,6 +106,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         on_item_error: Literal["fail", "skip"] = "fail",
         max_skipped: int | None = None,
         resume_within: timedelta = timedelta(days=1),
+        incremental: Incremental | None = None,
         trackunit_conn_id: str = IrisHook.default_conn_name,
         deferrable: bool | None = None,
         retry_policy: RetryPolicy | None = None,
@@ -118,6 +128,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         self.on_item_error = on_item_error
         self.max_skipped = max_skipped
         self.resume_within = resume_within
+        self.incremental = incremental
         self.trackunit_conn_id = trackunit_conn_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._origin: str | None = None
@@ -152,10 +163,6 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
             self._export.stop()
 
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
-        import msgspec
-
-        from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
-        from airflow_provider_trackunit.iris.export.manifest import write_manifest
         from airflow_provider_trackunit.storage import FolderStore
 
         with permanent_errors_fail():
@@ -163,23 +170,53 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
             self._origin = client.origin
             request = self._request(client.origin, context)
             store = FolderStore.at(self.output_path, self.output_conn_id)
-            self._export = export = Export(client, request, store)
-        if self._killed:
-            export.stop()
+            reading = self._reading(client, request, store, context)
+            wanted = request if reading is None else reading.begin()
         try:
-            with permanent_errors_fail():
-                manifest: dict[str, Any] = msgspec.json.decode(write_manifest(export.run()))
+            manifest = self._bring(client, wanted, store, reading)
         except IrisError as error:
-            self._defer_while_limited(error, request, store, deferrals)
+            self._defer_while_limited(error, request, store, deferrals, reading)
             raise
-        except ExportStoppedError as error:
-            raise AirflowException(str(error)) from None
+        finally:
+            if reading is not None:
+                reading.end()
         self._records = manifest["records"]
         self._tell_outlets(context, manifest)
         return manifest
 
+    def _reading(
+        self, client: IrisClient, request: ExportRequest, store: Store, context: Context
+    ) -> Reading | None:
+        if self.incremental is None:
+            return None
+        return self.incremental.reading(request, client.credentials, store, context)
+
+    def _bring(
+        self, client: IrisClient, request: ExportRequest, store: Store, reading: Reading | None
+    ) -> dict[str, Any]:
+        import msgspec
+
+        from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
+        from airflow_provider_trackunit.iris.export.manifest import write_manifest
+
+        told: Any = {} if reading is None else {"at_every_step": reading.renew, "published": reading.advance}
+        with permanent_errors_fail():
+            self._export = export = Export(client, request, store, **told)
+            if self._killed:
+                export.stop()
+            try:
+                manifest: dict[str, Any] = msgspec.json.decode(write_manifest(export.run()))
+            except ExportStoppedError as error:
+                raise AirflowException(str(error)) from None
+        return manifest
+
     def _defer_while_limited(
-        self, error: IrisError, request: ExportRequest, store: Store, deferrals: Deferrals
+        self,
+        error: IrisError,
+        request: ExportRequest,
+        store: Store,
+        deferrals: Deferrals,
+        reading: Reading | None,
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
         from airflow_provider_trackunit.iris.export.folder import progress_in
@@ -189,14 +226,19 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         progress = progress_in(store)
         if progress != deferrals.state.get("progress"):
             deferrals = replace(deferrals, count=0)
-        defer_while_limited(
-            self,
-            error,
-            deferrals,
-            max_wait_s=self.hook.max_wait_s,
-            safe=request.only_reads,
-            state={"progress": progress},
-        )
+        try:
+            defer_while_limited(
+                self,
+                error,
+                deferrals,
+                max_wait_s=self.hook.max_wait_s,
+                safe=request.only_reads,
+                state={"progress": progress},
+            )
+        except TaskDeferred:
+            if reading is not None:
+                reading.hold(error.retry_after or 0.0)
+            raise
 
     def _request(self, origin: str, context: Context) -> ExportRequest:
         from airflow_provider_trackunit.iris.calls import make_call
@@ -207,10 +249,11 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         if self.on_item_error not in {"fail", "skip"}:
             raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
         items = self._items()
-        single: Any = self.path_params
+        single: Any = self.path_params or {}
         arguments = self.request_arguments()
+        windows = {} if self.incremental is None else window_placeholders(self.endpoint)
         calls = [
-            make_call(origin, self.endpoint, **{**arguments, "path_params": path_params})
+            make_call(origin, self.endpoint, **{**arguments, "path_params": {**path_params, **windows}})
             for path_params in ([single] if items is None else items)
         ]
         instance: Any = context["ti"]

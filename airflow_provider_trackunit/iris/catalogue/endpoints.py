@@ -56,6 +56,7 @@ class Endpoint:
     :param methods: the methods the row speaks of
     :param limits: all that apply at the same time
     :param reads: whether every method of the row only reads, a POST included
+    :param window_days: the longest time that one call can ask about; None where none is documented
     """
 
     path: str
@@ -63,6 +64,7 @@ class Endpoint:
     methods: tuple[str, ...] = ("GET",)
     limits: tuple[Limit, ...] = ()
     reads: bool = True
+    window_days: int | None = None
     source: str = field(default="", repr=False)
 
     def is_safe(self, method: str) -> bool:
@@ -76,6 +78,11 @@ class Endpoint:
     def paced(self, call: Call) -> list[tuple[str, Rate]]:
         """Return the buckets that hold this call back, each with its rate."""
         return [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
+
+    @property
+    def pool(self) -> int | None:
+        """How many calls IRIS allows beyond the rate of a metered URL or series; None where there is no such limit."""
+        return min((limit.pool for limit in self.limits if limit.pool), default=None)
 
     def wait_after_refusal_s(self) -> float | None:
         """Return how long to wait after a 429 that does not say: the longest window, when calls are metered."""
@@ -173,6 +180,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         f"{_AEMP}/Fleet/Equipment/ID/{{pin}}/{{datapoint}}/{{startTime}}/{{endTime}}[/{{page}}]",
         Paging("links", ""),  # named after the datapoint, so it is the only list of the page
         limits=_SERIES_LIMITS,
+        window_days=14,  # page of the cumulative operating hours; assumed of every datapoint
         source=_AEMP_HUB,
     ),
     # Locations

@@ -11,15 +11,17 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
+    IrisConfigurationError,
     IrisError,
     IrisNotFoundError,
     IrisPermissionError,
+    IrisRateLimitError,
     IrisResponseError,
 )
 from airflow_provider_trackunit.iris.export.folder import Folder, Store
@@ -34,9 +36,10 @@ from airflow_provider_trackunit.iris.export.progress import Progress
 from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
 from airflow_provider_trackunit.iris.pages.frontier import tell_difference
 from airflow_provider_trackunit.iris.pages.guard import Guard
+from airflow_provider_trackunit.iris.watch.watermark import newest, read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.request import ExportRequest
@@ -47,8 +50,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_E = TypeVar("_E", bound=BaseException | None)
+
 # After so many items refused for want of rights, and none that was not, the rest is not asked for.
 _HOPELESS: Final = 100
+
+# After so many items met their limit, and none answered, it is no limit of single items.
+_ALL_LIMITED: Final = 10
 
 # What says of an item that it cannot be had. A 5xx says so too, after all retries.
 _REFUSALS: Final = frozenset({400, 403, 404, 410})
@@ -91,6 +99,9 @@ def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Ma
 class Export:
     """One try of an export.
 
+    :param at_every_step: called about every half minute, and more often while pages come; what it raises ends the try
+    :param published: called once the manifest is there, and before the checkpoint goes, with the numbers of the calls
+        that were given up
     :param clock: a monotonic clock, in seconds
     :param wall_clock: seconds since the epoch
     """
@@ -101,11 +112,16 @@ class Export:
         request: ExportRequest,
         store: Store,
         *,
+        at_every_step: Callable[[], None] = lambda: None,
+        published: Callable[[frozenset[int]], None] = lambda _incomplete: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._request = request
+        self._walks = request.walks_by_owner()
+        self._at_every_step = at_every_step
+        self._published = published
         self._clock = clock
         self._wall_clock = wall_clock
         self._fingerprint = request.fingerprint(client.credentials)
@@ -137,7 +153,8 @@ class Export:
             log.warning("%s. What was stored before is given up, and the export begins anew", refused)
             self._fetch_all(self._folder.begin_anew())
         manifest = self._manifest()
-        self._folder.publish(manifest)
+        given_up = frozenset(walk.item for walk in self._state.frontier.given_up)
+        self._folder.publish(manifest, lambda: self._published(given_up))
         self._progress.sum_up(manifest, self._folder.label)
         return manifest
 
@@ -149,6 +166,11 @@ class Export:
         self._kept = (state, self._requests())
         self._taken_up = {walk.item for walk in state.frontier.open if walk.came}
         self._guards: dict[int, Guard] = {}
+        self._answered = False
+        self._limited: dict[int, BaseException] = {}
+        self._passed_over = {
+            walk for given_up in state.frontier.given_up for walk in self._walks_beside(given_up.item)
+        }
         self._progress.begin(state)
         with crew_of(self._client.run_errand, self._request.max_concurrency) as crew:
             self._crew = crew
@@ -177,12 +199,20 @@ class Export:
             if failure is not None:
                 crew.cancel()
             self._keep_if_due()
+            self._at_every_step()
             self._progress.tell(self._state)
+        failure = failure or next(reversed(self._limited.values()), None)
         if failure is not None:
             raise failure
 
     def _ask(self, crew: Crew) -> None:
-        frontier, errands = self._state.frontier.ask(self._request.calls, crew.under_way, crew.free)
+        frontier, errands = self._state.frontier.ask(
+            self._request.calls,
+            crew.under_way,
+            crew.free,
+            held={walk for owner in self._limited for walk in self._walks[owner]},
+            passed_over=self._passed_over,
+        )
         self._state = self._state.with_frontier(frontier)
         for errand in errands:
             crew.ask(errand)
@@ -198,11 +228,16 @@ class Export:
             except IrisError as wrong:
                 return self._named(errand, wrong)
             return None
+        return self._take_error(errand, error)
+
+    def _take_error(self, errand: Errand, error: BaseException | None) -> BaseException | None:
         if isinstance(error, IrisResponseError):
             if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
                 return _PositionRefusedError(str(error))
             if self._may_skip(error):
                 return self._skip(errand, error)
+            if self._is_of_this_item_alone(errand, error):
+                return self._set_aside(errand, error)
         return self._named(errand, error)
 
     def _add(self, errand: Errand, page: Page) -> None:
@@ -214,14 +249,60 @@ class Export:
             ahead=self._request.max_concurrency,
             encoding=self._request.encoding,
             request=None if items is None else request_member(items[errand.item]),
+            newest=self._newest_with(page),
             now_s=self._clock(),
         )
         before = self._state.frontier.walk(errand.item)
         self._state = state
+        self._answered = True
         self._taken_up.discard(errand.item)
         if all(walk.item != errand.item for walk in state.frontier.open):
             self._guards.pop(errand.item, None)
             tell_difference(errand.call, before.with_page(errand, page, 0))
+
+    def _newest_with(self, page: Page) -> str | int | float | None:
+        """Return the greatest value of the field in a page and in all before it."""
+        if self._request.field is None or not page.raw_records:
+            return self._state.newest
+        found = [mark.value for mark in read_marks(page, self._request.field)]
+        if not found and not self._state.records:
+            raise IrisConfigurationError(
+                f"field: no record of the first page of {self._request.endpoint} has a value there that can be ordered"
+            )
+        before = [] if self._state.newest is None else [self._state.newest]
+        return newest([*before, *found])
+
+    def _walks_beside(self, walk: int) -> Collection[int]:
+        """Return the numbers of all calls of the item that a call is one of."""
+        return self._walks[self._request.owner(walk)]
+
+    # -- items that met a limit of their own
+
+    def _is_of_this_item_alone(self, errand: Errand, error: IrisResponseError) -> bool:
+        """Return whether a limit holds back one item, and others can be asked for: a metered series of a fan-out."""
+        windowed = self._request.owners is not None and self._request.items is not None
+        return windowed and isinstance(error, IrisRateLimitError) and errand.row.pool is not None
+
+    def _set_aside(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
+        """Leave an item that has a complete window to a later run; ask for nothing more of any other for now.
+
+        An item without one is waited for: however little its limit gives, every run brings it on by one window.
+        Return the error that ends the export, if no other item answers either.
+        """
+        walks = self._walks_beside(errand.item)
+        if self._is_complete(min(walks)):
+            self._passed_over.update(walks)
+            self._state = self._state.with_postponed(walks, now_s=self._clock())
+            log.info("Left to the next run: %s", self._named(errand, error))
+            return None
+        named = self._named(errand, error)
+        self._limited[self._request.owner(errand.item)] = named
+        return named if len(self._limited) >= _ALL_LIMITED and not self._answered else None
+
+    def _is_complete(self, walk: int) -> bool:
+        frontier = self._state.frontier
+        unfinished = (*frontier.open, *frontier.given_up)
+        return walk < frontier.next_item and all(one.item != walk for one in unfinished)
 
     def _quiet_s(self) -> float:
         """Return how long there is nothing to do but to wait for an answer."""
@@ -243,7 +324,9 @@ class Export:
         item = (self._request.items or ())[errand.item]
         records = self._state.frontier.walk(errand.item).records
         skipped = Skipped(dict(item), error.status, error.code, records)
-        self._state = self._state.with_skipped(errand.item, skipped, now_s=self._clock())
+        walks = self._walks_beside(errand.item)
+        self._passed_over.update(walks)
+        self._state = self._state.with_skipped(walks, skipped, now_s=self._clock())
         self._guards.pop(errand.item, None)
         count = len(self._state.skipped)
         if count <= _MOST_SKIPPED_LOGGED:
@@ -257,8 +340,9 @@ class Export:
         return self._all_refused_error() if hopeless else None
 
     def _all_refused(self) -> bool:
-        skipped = self._state.skipped
-        return bool(skipped) and len(skipped) == self._state.frontier.items_done and not self._state.records
+        frontier = self._state.frontier
+        given_up = len(frontier.given_up)
+        return bool(self._state.skipped) and given_up == frontier.items_done and not self._state.records
 
     def _refuse_all_refused(self) -> None:
         """Do not take a missing right, or a name that is not spelt right, for an empty collection."""
@@ -281,7 +365,7 @@ class Export:
             code=skipped[0].code,
         )
 
-    def _named(self, errand: Errand, error: BaseException | None) -> BaseException | None:
+    def _named(self, errand: Errand, error: _E) -> _E:
         """Return an error that says which item it is of. The one that came may be that of several threads."""
         if self._request.items is None or not isinstance(error, IrisError):
             return error
@@ -353,7 +437,9 @@ class Export:
             skipped=state.skipped[:MOST_SKIPPED_NAMED],
             skipped_count=len(state.skipped),
             skipped_file=self._folder.write_skipped(lines) if lines else None,
-            period=None if request.period is None else dict(request.period),
+            postponed_count=state.postponed,
+            period=None if request.period is None else {**request.period, "newest": state.newest},
+            windows_file=state.windows_file,
             requests=self._requests(),
             started_at=utc_text(self._folder.started_at_s),
             finished_at=utc_text(self._wall_clock()),
