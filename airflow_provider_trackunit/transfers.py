@@ -216,7 +216,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         request: ExportRequest,
         store: Store,
         deferrals: Deferrals,
-        reading: Reading | None,
+        reading: Reading | None = None,
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
         from airflow_provider_trackunit.iris.export.folder import progress_in
