@@ -124,8 +124,10 @@ def file_at(path: str, conn_id: str | None, argument: str) -> tuple[FolderStore,
     :raises IrisConfigurationError: when the path cannot be one of a store, or names no file
     """
     folder, _, name = path.rpartition("/")
-    if not name or folder.endswith(":/"):
-        raise IrisConfigurationError(f"{argument}: {path!r} names no file in a folder")
+    if not name or not folder or folder.endswith(":/"):
+        raise IrisConfigurationError(
+            f"{argument}: {path!r} names no file in a folder. Give a URL such as s3://bucket/folder/{argument}.json"
+        )
     return FolderStore.at(folder, conn_id, argument), name
 
 

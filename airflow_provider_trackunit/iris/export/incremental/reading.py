@@ -298,7 +298,7 @@ class Reading:
         digest = hashlib.sha256(msgspec.json.encode([credentials.client_id, credentials.username]))
         for call in self._request.calls[:1]:
             path = call.path if self._request.items is None else call.endpoint
-            digest.update(msgspec.json.encode([call.origin, call.method, path, call.query]))
+            digest.update(msgspec.json.encode([call.method, path, call.query]))
             digest.update(encode_json(call.json, order="deterministic"))
         return digest.hexdigest()[:32]
 
