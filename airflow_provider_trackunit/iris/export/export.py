@@ -8,10 +8,9 @@ the task; other threads only fetch.
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,20 +18,25 @@ from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
     IrisConfigurationError,
     IrisError,
-    IrisNotFoundError,
-    IrisPermissionError,
-    IrisRateLimitError,
     IrisResponseError,
 )
 from airflow_provider_trackunit.iris.export.folder import Folder, Store
 from airflow_provider_trackunit.iris.export.manifest import (
     MOST_SKIPPED_NAMED,
     Manifest,
-    Skipped,
     utc_text,
 )
 from airflow_provider_trackunit.iris.export.parts import request_member
 from airflow_provider_trackunit.iris.export.progress import Progress
+from airflow_provider_trackunit.iris.export.refusals import (
+    all_refused,
+    is_limit_of_one_item,
+    may_skip,
+    named,
+    shown,
+    skipped_by,
+    too_many,
+)
 from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
 from airflow_provider_trackunit.iris.pages.frontier import tell_difference
 from airflow_provider_trackunit.iris.pages.guard import Guard
@@ -50,34 +54,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_E = TypeVar("_E", bound=BaseException | None)
-
-# After so many items refused for want of rights, and none that was not, the rest is not asked for.
-_HOPELESS: Final = 100
-
 # After so many items met their limit, and none answered, it is no limit of single items.
 _ALL_LIMITED: Final = 10
-
-# What says of an item that it cannot be had. A 5xx says so too, after all retries.
-_REFUSALS: Final = frozenset({400, 403, 404, 410})
 
 # A cursor that IRIS does not know any more.
 _POSITION_REFUSED: Final = frozenset({400, 404, 410})
 
-# What it means when every item was refused with the same status.
-_ALL_REFUSED: Final[dict[int, tuple[type[IrisResponseError], str]]] = {
-    403: (
-        IrisPermissionError,
-        "That is no item without rights but an account without them: check the scope and the subscription",
-    ),
-    404: (
-        IrisNotFoundError,
-        "IRIS knows none of them under this path: is it spelt right, a datapoint in it above all?",
-    ),
-}
-
-# How many passed-over items get a line of their own in the log.
-_MOST_SKIPPED_LOGGED: Final = 10
+# How many items that are passed over, or left for later, get a line of their own in the log.
+_MOST_NAMED_IN_LOG: Final = 10
 
 # Airflow 3 kills a task five seconds after it told it to stop. Answers on their way get two of them, storing the rest.
 _LAST_ANSWERS_S: Final = 2.0
@@ -226,19 +210,9 @@ class Export:
             try:
                 self._add(errand, arrival.page)
             except IrisError as wrong:
-                return self._named(errand, wrong)
+                return named(self._request, errand, wrong)
             return None
         return self._take_error(errand, error)
-
-    def _take_error(self, errand: Errand, error: BaseException | None) -> BaseException | None:
-        if isinstance(error, IrisResponseError):
-            if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
-                return _PositionRefusedError(str(error))
-            if self._may_skip(error):
-                return self._skip(errand, error)
-            if self._is_of_this_item_alone(errand, error):
-                return self._set_aside(errand, error)
-        return self._named(errand, error)
 
     def _add(self, errand: Errand, page: Page) -> None:
         self._guards.setdefault(errand.item, Guard(errand.call)).check(errand.cursor, page)
@@ -272,38 +246,6 @@ class Export:
         before = [] if self._state.newest is None else [self._state.newest]
         return newest([*before, *found])
 
-    def _walks_beside(self, walk: int) -> Collection[int]:
-        """Return the numbers of all calls of the item that a call is one of."""
-        return self._walks[self._request.owner(walk)]
-
-    # -- items that met a limit of their own
-
-    def _is_of_this_item_alone(self, errand: Errand, error: IrisResponseError) -> bool:
-        """Return whether a limit holds back one item, and others can be asked for: a metered series of a fan-out."""
-        windowed = self._request.owners is not None and self._request.items is not None
-        return windowed and isinstance(error, IrisRateLimitError) and errand.row.pool is not None
-
-    def _set_aside(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
-        """Leave an item that has a complete window to a later run; ask for nothing more of any other for now.
-
-        An item without one is waited for: however little its limit gives, every run brings it on by one window.
-        Return the error that ends the export, if no other item answers either.
-        """
-        walks = self._walks_beside(errand.item)
-        if self._is_complete(min(walks)):
-            self._passed_over.update(walks)
-            self._state = self._state.with_postponed(walks, now_s=self._clock())
-            log.info("Left to the next run: %s", self._named(errand, error))
-            return None
-        named = self._named(errand, error)
-        self._limited[self._request.owner(errand.item)] = named
-        return named if len(self._limited) >= _ALL_LIMITED and not self._answered else None
-
-    def _is_complete(self, walk: int) -> bool:
-        frontier = self._state.frontier
-        unfinished = (*frontier.open, *frontier.given_up)
-        return walk < frontier.next_item and all(one.item != walk for one in unfinished)
-
     def _quiet_s(self) -> float:
         """Return how long there is nothing to do but to wait for an answer."""
         since = self._state.unsaved_since_s
@@ -312,67 +254,60 @@ class Export:
             due.append(since + self._request.checkpoint_interval_s)
         return max(0.0, min(due) - self._clock())
 
-    # -- items that are refused
+    # -- items that are refused, and items that met a limit of their own
 
-    def _may_skip(self, error: IrisResponseError) -> bool:
-        if self._request.items is None or not self._request.skip_refused or error.status is None:
-            return False
-        return error.status in _REFUSALS or error.status >= 500
+    def _take_error(self, errand: Errand, error: BaseException | None) -> BaseException | None:
+        if isinstance(error, IrisResponseError):
+            if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
+                return _PositionRefusedError(str(error))
+            if may_skip(self._request, error):
+                return self._skip(errand, error)
+            if is_limit_of_one_item(self._request, errand, error):
+                return self._set_aside(errand, error)
+        return named(self._request, errand, error)
 
     def _skip(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
         """Note an item as passed over; return the error that ends the export, if there are too many."""
-        item = (self._request.items or ())[errand.item]
-        records = self._state.frontier.walk(errand.item).records
-        skipped = Skipped(dict(item), error.status, error.code, records)
+        skipped = skipped_by(self._request, self._state, errand, error)
         walks = self._walks_beside(errand.item)
         self._passed_over.update(walks)
         self._state = self._state.with_skipped(walks, skipped, now_s=self._clock())
         self._guards.pop(errand.item, None)
-        count = len(self._state.skipped)
-        if count <= _MOST_SKIPPED_LOGGED:
-            log.warning("Passed over %s: %s", _shown(item), error)
-        most = self._request.max_skipped
-        if most is not None and count > most:
-            self._state = self._state.reconsidered()
-            text = f"{count} items were refused, more than max_skipped ({most}). The last: {_shown(item)}: {error}"
-            return type(error)(text, status=error.status, code=error.code, retry_after=error.retry_after)
-        hopeless = count >= _HOPELESS and self._all_refused() and isinstance(error, IrisPermissionError)
-        return self._all_refused_error() if hopeless else None
+        if len(self._state.skipped) <= _MOST_NAMED_IN_LOG:
+            log.warning("Passed over %s: %s", shown(skipped.path_params), error)
+        return self._reconsidered(too_many(self._request, self._state, error))
 
-    def _all_refused(self) -> bool:
-        frontier = self._state.frontier
-        given_up = len(frontier.given_up)
-        return bool(self._state.skipped) and given_up == frontier.items_done and not self._state.records
+    def _reconsidered(self, error: IrisResponseError | None) -> IrisResponseError | None:
+        """Let the next try ask for everything again, if there is an error: rights may be mended by then."""
+        if error is not None:
+            self._state = self._state.reconsidered()
+        return error
 
     def _refuse_all_refused(self) -> None:
-        """Do not take a missing right, or a name that is not spelt right, for an empty collection."""
-        if self._all_refused():
-            raise self._all_refused_error()
+        error = self._reconsidered(all_refused(self._request, self._state))
+        if error is not None:
+            raise error
 
-    def _all_refused_error(self) -> IrisResponseError:
-        """Return the error that ends the export. The next try asks for everything again: the rights may be mended."""
-        skipped = self._state.skipped
-        self._state = self._state.reconsidered()
-        statuses = sorted({one.status or 0 for one in skipped})
-        kind, hint = _ALL_REFUSED.get(
-            statuses[0] if len(statuses) == 1 else 0,
-            (IrisResponseError, "Check the path, the query and the rights of the account"),
-        )
-        return kind(
-            f"{self._request.endpoint}: all {len(skipped)} items were refused with HTTP "
-            f"{', '.join(map(str, statuses))}. {hint}",
-            status=statuses[0],
-            code=skipped[0].code,
-        )
+    def _set_aside(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
+        """Leave an item that has a complete window to a later run; ask for nothing more of any other for now.
 
-    def _named(self, errand: Errand, error: _E) -> _E:
-        """Return an error that says which item it is of. The one that came may be that of several threads."""
-        if self._request.items is None or not isinstance(error, IrisError):
-            return error
-        named = copy.copy(error)
-        named.args = (f"{_shown(self._request.items[errand.item])}: {error}", *error.args[1:])
-        named.__cause__ = error.__cause__
-        return named
+        An item without one is waited for: however little its limit gives, every run brings it on by one window.
+        Return the error that ends the export, if no other item answers either.
+        """
+        told = named(self._request, errand, error)
+        walks = self._walks_beside(errand.item)
+        if not self._state.frontier.is_done(min(walks)):
+            self._limited[self._request.owner(errand.item)] = told
+            return told if len(self._limited) >= _ALL_LIMITED and not self._answered else None
+        self._passed_over.update(walks)
+        self._state = self._state.with_postponed(walks, now_s=self._clock())
+        if self._state.postponed <= _MOST_NAMED_IN_LOG:
+            log.info("Left to the next run: %s", told)
+        return None
+
+    def _walks_beside(self, walk: int) -> Collection[int]:
+        """Return the numbers of all calls of the item that a call is one of."""
+        return self._walks[self._request.owner(walk)]
 
     # -- keeping
 
@@ -453,11 +388,3 @@ class Export:
 
     def _sent_by_client(self) -> int:
         return self._client.requests - self._client.token_requests
-
-
-def _shown(item: Any) -> str:
-    """Return an item as messages name it."""
-    try:
-        return msgspec.json.encode(item).decode()
-    except (TypeError, ValueError):
-        return repr(item)

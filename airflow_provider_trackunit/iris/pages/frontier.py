@@ -150,6 +150,10 @@ class Frontier(msgspec.Struct, frozen=True):
         """How many items are at their end, or given up."""
         return self.next_item - len(self.open)
 
+    def is_done(self, item: int) -> bool:
+        """Return whether an item was read to its end."""
+        return item < self.next_item and all(walk.item != item for walk in (*self.open, *self.given_up))
+
     def is_finished(self, calls: Sequence[Call]) -> bool:
         """Return whether every walk is at its end."""
         return not self.open and self.next_item == len(calls)
