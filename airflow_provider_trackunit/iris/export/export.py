@@ -151,6 +151,7 @@ class Export:
         self._taken_up = {walk.item for walk in state.frontier.open if walk.came}
         self._guards: dict[int, Guard] = {}
         self._answered = False
+        self._held: set[int] = set()
         self._limited: dict[int, BaseException] = {}
         self._passed_over = {
             walk for given_up in state.frontier.given_up for walk in self._walks_beside(given_up.item)
@@ -194,7 +195,7 @@ class Export:
             self._request.calls,
             crew.under_way,
             crew.free,
-            held={walk for owner in self._limited for walk in self._walks[owner]},
+            held=self._held,
             passed_over=self._passed_over,
         )
         self._state = self._state.with_frontier(frontier)
@@ -297,6 +298,7 @@ class Export:
         told = named(self._request, errand, error)
         walks = self._walks_beside(errand.item)
         if not self._state.frontier.is_done(min(walks)):
+            self._held.update(walks)
             self._limited[self._request.owner(errand.item)] = told
             return told if len(self._limited) >= _ALL_LIMITED and not self._answered else None
         self._passed_over.update(walks)

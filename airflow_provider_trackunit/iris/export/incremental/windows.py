@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -143,8 +144,7 @@ def speaks_of_windows(call: Call) -> bool:
 
 def within(call: Call, window: Span) -> Call:
     """Return the call of one window, its ends written as ISO 8601 in UTC."""
-    ends = {FROM: utc_text(window.begin_s), UNTIL: utc_text(window.end_s)}
-    in_path = {quote(text): end for text, end in ends.items()}
+    ends, in_path = _ends(window)
     return replace(
         call,
         path=_filled(call.path, in_path),
@@ -152,6 +152,13 @@ def within(call: Call, window: Span) -> Call:
         json=_filled(call.json, ends),
         endpoint=_filled(call.endpoint, ends),
     )
+
+
+@lru_cache
+def _ends(window: Span) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what stands for what in texts, and in a path, where braces are percent-encoded. Most items share it."""
+    ends = {FROM: utc_text(window.begin_s), UNTIL: utc_text(window.end_s)}
+    return ends, {quote(text): end for text, end in ends.items()}
 
 
 def _filled(value: Any, ends: dict[str, str]) -> Any:

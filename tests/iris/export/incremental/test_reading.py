@@ -26,12 +26,12 @@ from airflow_provider_trackunit.iris.export.incremental.cursors import (
 from airflow_provider_trackunit.iris.export.incremental.windows import Span
 from airflow_provider_trackunit.iris.export.manifest import utc_text
 from tests.iris.export.conftest import FLEET, pins
-from tests.iris.export.stores import Killed, result_of
+from tests.iris.export.stores import Killed, MemoryStore, result_of
 
 from .conftest import HOURS, STATE, Lake, Life, at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 DAY_S = 86_400
 
@@ -157,6 +157,70 @@ def test_killed_at_any_change_of_folder_or_state_nothing_is_missing_after_the_fo
         assert lake.written["until"] == "2026-01-06T00:00:00Z"
         assert list(lake.state) == [STATE]
     assert kills >= 10
+
+
+class Weak(MemoryStore):
+    """A store whose n-th operation of all fails, as ``failing`` counts them."""
+
+    def __init__(self, files: dict[str, bytes], failing: Callable[[], None]) -> None:
+        super().__init__(files)
+        self._failing = failing
+
+    def names(self) -> list[str]:
+        self._failing()
+        return super().names()
+
+    def read(self, name: str) -> bytes | None:
+        self._failing()
+        return super().read(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._failing()
+        super().write(name, data)
+
+    def delete(self, name: str) -> None:
+        self._failing()
+        super().delete(name)
+
+
+class Weakness(Life):
+    """Makes stores of which one operation fails, the n-th of both."""
+
+    def __init__(self, fails_at: int) -> None:
+        super().__init__(0, "never")
+        self._left = fails_at
+
+    def store(self, files: dict[str, bytes]) -> MemoryStore:
+        return Weak(files, self._count)
+
+    @property
+    def is_spent(self) -> bool:
+        return self._left <= 0
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise OSError("the store is not there for a moment")
+
+
+def test_when_any_operation_of_folder_or_state_fails_the_next_try_leaves_nothing_unread(iris: Any) -> None:
+    iris.settings(limits_on=False, event_step_s=14_400)
+    failures = 0
+    for fails_at in itertools.count(1):
+        lake, weakness = Lake(iris), Weakness(fails_at)
+        rules = {"step_s": DAY_S}
+        try:
+            lake.run("one", "04", rules=rules, life=weakness, checkpoint_interval_s=1e-9)
+        except IrisStorageError:
+            failures += 1
+        if not weakness.is_spent:
+            break
+        lake.run("one", "04", rules=rules)
+        assert events_between("01", "04") <= times(lake.records())
+        assert lake.written["until"] == "2026-01-04T00:00:00Z"
+        assert [name for name in lake.state if name != STATE] == []
+        result_of(lake.folders["one"])
+    assert failures >= 20
 
 
 def test_when_the_state_cannot_be_written_the_next_try_asks_for_nothing_and_writes_it(lake: Lake) -> None:
