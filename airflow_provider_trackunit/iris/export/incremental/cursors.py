@@ -50,10 +50,10 @@ class Cursors(msgspec.Struct, frozen=True, kw_only=True):
     :param checksum: of everything else, so that a file that was cut off or edited never decides what is missing
     """
 
+    version: int = _VERSION
     endpoint: str
     request: str
     run: Run = Run()
-    version: int = _VERSION
     until: str | None = None
     items: dict[str, str] | None = None
     checksum: str = ""
