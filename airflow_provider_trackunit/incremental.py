@@ -35,17 +35,17 @@ class Incremental(NamedTuple):
 
     A named tuple, because Airflow renders the templates in it without changing the one that the DAG holds.
 
-    :param state: the file that says how far the request has been read, in any store that Airflow knows. One for each
+    :ivar state: the file that says how far the request has been read, in any store that Airflow knows. One for each
         request, and not below the ``output_path`` of a run (templated)
-    :param start: where a request, or an item, begins that was never read: ISO 8601 (templated)
-    :param field: JMESPath within a record of what orders it, such as ``eventTime``; the manifest then says under ``period``
+    :ivar start: where a request, or an item, begins that was never read: ISO 8601 (templated)
+    :ivar field: JMESPath within a record of what orders it, such as ``eventTime``; the manifest then says under ``period``
         the ``newest`` that came. It decides nothing, and costs the time of decoding every record; None for not
-    :param lookback: so much is read again every time, for what came late (one hour)
-    :param step: the longest time to ask for in one call; None for what the endpoint allows (14 days of an AEMP series,
+    :ivar lookback: so much is read again every time, for what came late (one hour)
+    :ivar step: the longest time to ask for in one call; None for what the endpoint allows (14 days of an AEMP series,
         no limit elsewhere)
-    :param per_item: whether every item of ``path_params`` has a cursor of its own: a new one begins at ``start``, one that
+    :ivar per_item: whether every item of ``path_params`` has a cursor of its own: a new one begins at ``start``, one that
         was passed over keeps its cursor
-    :param state_conn_id: the Airflow connection of the state's store; None for the one in the path, or the store's default
+    :ivar state_conn_id: the Airflow connection of the state's store; None for the one in the path, or the store's default
     """
 
     state: str

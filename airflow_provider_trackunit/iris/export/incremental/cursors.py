@@ -171,8 +171,8 @@ def read_cursors(data: bytes, place: str) -> Cursors:
             raise IrisCheckpointError(
                 f"{place} was changed by hand or damaged: its checksum is another. {_REMEDY}"
             )
-        for text in (*(cursors.items or {}).values(), *filter(None, [cursors.until])):
-            epoch_s(text)
+        for key in (ALL, *(cursors.items or ())):
+            cursors.cursor_s(key)
     except (*BROKEN_JSON, ValueError) as error:
         raise IrisCheckpointError(f"{place} cannot be read as a state ({error}). {_REMEDY}") from None
     return cursors

@@ -18,6 +18,7 @@ from airflow_provider_trackunit.iris.export.incremental.cursors import (
     read_cursors,
     write_cursors,
 )
+from airflow_provider_trackunit.iris.export.incremental.plan import Plan
 from airflow_provider_trackunit.iris.export.incremental.windows import Span
 from airflow_provider_trackunit.iris.export.manifest import Run
 
@@ -48,6 +49,39 @@ def test_a_state_that_is_cut_off_is_said_and_never_believed(cut: int) -> None:
     data = write_cursors(MANY)
     with pytest.raises(IrisCheckpointError, match=r"^s3://lake/_state\.json .*(delete it)"):
         read_cursors(data[: cut % (len(data) - 2)], "s3://lake/_state.json")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3)
+)
+members = st.sampled_from(["version", "endpoint", "request", "run", "until", "items", "checksum"])
+
+
+@given(
+    st.binary(max_size=200)
+    | st.dictionaries(members, json_values).map(lambda found: json.dumps({"version": 1, **found}).encode())
+    | st.integers(1, 200_000).map(lambda depth: b"[" * depth)
+)
+def test_whatever_stands_in_the_file_it_is_a_state_or_an_error_that_says_what_to_do(data: bytes) -> None:
+    with pytest.raises(IrisCheckpointError, match=r"^the place "):
+        read_cursors(data, "the place")
+    plan = Plan.read(data)
+    assert plan is None or plan.spans == {}
+
+
+def test_a_moment_that_no_calendar_has_is_no_cursor() -> None:
+    for text in ("soon", "2026-13-01", "", "99999-01-01"):
+        data = write_cursors(msgspec.structs.replace(ONE, until=text))
+        with pytest.raises(IrisCheckpointError, match="cannot be read as a state"):
+            read_cursors(data, "x")
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), max_size=5)
+)
+def test_a_plan_is_read_as_it_was_written(spans: dict[str, tuple[int, int]]) -> None:
+    plan = Plan({key: Span(*span) for key, span in spans.items()})
+    assert Plan.read(plan.write()) == plan
 
 
 def test_a_state_that_was_edited_is_said_and_never_believed() -> None:
