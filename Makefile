@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fuzz mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui quick test fuzz tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,11 +22,20 @@ demo: ## Run the fleet example through a real Airflow against the emulator, and 
 ui: ## Start Airflow with its web interface, the examples and the emulator, until Ctrl-C
 	@$(READY) -m dev.ui
 
+quick: ## Check format, lint and types, and run the tests that need no server: half a minute
+	@$(READY) -m dev.check --only quick
+
 test: ## Check format, lint, types and run all tests
 	@$(READY) -m dev.check
 
 fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
 	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/iris/export/test_model.py
+
+tables: ## Make machine days of 1,000 fleets on Arrow, in DuckDB and in a PostgreSQL, and merge into both
+	@$(READY) -m pytest --hypothesis-profile=fleets tests/tables tests/tables/against_postgresql.py
+
+places: ## Raise at every place of a transfer where a signal can come, and let tries meet in every order (an hour)
+	@$(READY) -m tests.iris.export.every_place && $(READY) -m tests.iris.export.interleavings
 
 mutants: ## Change the client in thousands of small ways, and count the changes that a test notices (half an hour)
 	@environment=$$($(PYTHON) -m dev.environments --mutants) && $$environment/bin/python -m dev.mutants
@@ -40,9 +49,10 @@ lint: ## Check format, lint and types only, and ask for known vulnerabilities of
 wheel: ## Build the files of a release from a clean tree, check them, install and ask them
 	@$(PYTHON) -m dev.wheel
 
-bench: ## Measure imports, and transfers beside what people use today
+bench: ## Measure imports, requests and transfers beside what people use today
 	@environment=$$($(PYTHON) -m dev.environments --bench $(AIRFLOW)) && \
 	$$environment/bin/python -m dev.benchmarks.import_time && \
+	$$environment/bin/python -m dev.benchmarks.requests && \
 	$$environment/bin/python -m dev.benchmarks.transfer && \
 	$$environment/bin/python -m dev.benchmarks.triggers && \
 	$$environment/bin/python -m dev.benchmarks.incremental

@@ -108,6 +108,7 @@ __all__ = [
     "connection_in_loop",
     "default_deferrable",
     "mask_secret",
+    "mask_secrets",
     "mask_secrets_in_loop",
     "object_storage_path",
     "retry_policy_argument",
@@ -166,6 +167,19 @@ async def connection_in_loop(conn_id: str) -> Any:
     return await aget_connection(conn_id)
 
 
+def mask_secrets(*secrets: str) -> None:
+    """Let Airflow keep secrets out of all logs."""
+    for secret in filter(_can_be_masked, secrets):
+        mask_secret(str(secret))
+
+
+def _can_be_masked(secret: str) -> bool:
+    """Return whether Airflow masks a text of this length. One that is shorter makes it warn, and helps nobody."""
+    from airflow.configuration import conf
+
+    return len(secret) >= conf.getint("logging", "min_length_masked_secret", fallback=5)
+
+
 async def mask_secrets_in_loop(*secrets: str) -> None:
     """Mask secrets from inside an event loop; a plain ``mask_secret`` there is lost on 3.1 and fails on 3.0."""
     if AIRFLOW_VERSION >= (3, 3):
@@ -174,7 +188,7 @@ async def mask_secrets_in_loop(*secrets: str) -> None:
         from asgiref.sync import sync_to_async
 
         amask_secret = sync_to_async(mask_secret)
-    for secret in filter(None, secrets):
+    for secret in filter(_can_be_masked, secrets):
         await amask_secret(str(secret))
 
 

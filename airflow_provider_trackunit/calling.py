@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import math
+import re
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit._compat import AirflowFailException
-from airflow_provider_trackunit.iris.calls import without_query
+from airflow_provider_trackunit._compat import (
+    AirflowException,
+    AirflowFailException,
+    BaseOperator,
+    default_deferrable,
+    retry_policy_argument,
+)
+from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.iris.calls import meant_by, without_query
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.retry import IrisRetryPolicy
+from airflow_provider_trackunit.settings import LABELS, given_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from airflow_provider_trackunit._compat import Context, RetryPolicy
 
 #: The arguments that make up a request, templated wherever they are taken.
 REQUEST_FIELDS = ("endpoint", "method", "path_params", "query_params", "json", "headers", "trackunit_conn_id")
 
 
-class CallsEndpoint:
-    """An operator or sensor with the arguments of a request; stands before Airflow's class among the bases."""
+class CallsEndpoint(BaseOperator):
+    """An operator or sensor that calls an endpoint; stands before Airflow's own class among the bases of a sensor.
 
+    :param endpoint: a path, with or without placeholders, such as ``/api/asset/v1/assets/{assetId}``; a full URL
+        is accepted on the connection's own origin (templated)
+    :param method: the HTTP method (templated)
+    :param path_params: a value for each placeholder; percent-encoded (templated)
+    :param query_params: the query; None values are left out, lists repeat their name (templated). The argument
+        ``params`` is Airflow's own and is not sent
+    :param json: the body; a string in it that ends in ``.graphql`` is read from that file beside the DAG, as in
+        ``{"query": "assets.graphql"}`` (templated)
+    :param headers: extra headers (templated)
+    :param trackunit_conn_id: the connection (templated)
+    :param timeout_s: longest time for one answer, in seconds; None for what the connection says, else 60
+    :param max_attempts: how often one request is sent at the most; None likewise, else 4
+    :param max_wait_s: the longest wait that is slept on the worker, in seconds; None likewise, else 120
+    :param deferrable: whether long waits are left to the triggerer, without a worker slot. By default as ``[operators]
+        default_deferrable`` says
+    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
+    :raises IrisConfigurationError: when one of the numbers cannot be
+    """
+
+    template_fields: Sequence[str] = REQUEST_FIELDS
     template_ext: Sequence[str] = (".graphql",)
     template_fields_renderers = {  # noqa: RUF012 (declared so by BaseOperator)
         "path_params": "json",
@@ -28,12 +62,51 @@ class CallsEndpoint:
     }
     ui_color = "#f7e7c6"
 
-    endpoint: str
-    method: str
-    path_params: Any
-    query_params: Any
-    json: Any
-    headers: Any
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        method: str = "GET",
+        path_params: Any = None,
+        query_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        trackunit_conn_id: str = IrisHook.default_conn_name,
+        timeout_s: float | None = None,
+        max_attempts: int | None = None,
+        max_wait_s: float | None = None,
+        deferrable: bool | None = None,
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with _unknown_arguments_explained(kwargs):
+            super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
+        self.endpoint = endpoint
+        self.method = method
+        self.path_params = path_params
+        self.query_params = query_params
+        self.json = json
+        self.headers = headers
+        self.trackunit_conn_id = trackunit_conn_id
+        self.call_settings = given_settings(
+            timeout_s=timeout_s, max_attempts=max_attempts, max_wait_s=max_wait_s
+        )
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        # Looked at before they are rendered.
+        self._templates_name_params = (
+            re.search(r"\bparams\b", f"{endpoint} {self.request_arguments()}") is not None
+        )
+
+    @cached_property
+    def hook(self) -> IrisHook:
+        """The hook of this task."""
+        hook = IrisHook(self.trackunit_conn_id, **self.call_settings.arguments())
+        hook.longest_sleep_s = self._longest_sleep_s()
+        return hook
+
+    def _longest_sleep_s(self) -> float:
+        """Return the longest wait that the hook may sleep, whatever its settings allow."""
+        return math.inf
 
     @property
     def endpoint_name(self) -> str:
@@ -50,13 +123,40 @@ class CallsEndpoint:
             "headers": self.headers,
         }
 
+    def pre_execute(self, context: Context) -> None:
+        """Say that ``params`` was taken by Airflow, where somebody may have meant the query."""
+        super().pre_execute(context)
+        dag = self.get_dag()
+        own = set(self.params) - set(dag.params if dag else ())
+        if own and self.query_params is None and not self._templates_name_params:
+            self.log.warning(
+                "params (%s) belongs to Airflow and is not sent to IRIS. If it is meant as the query, write query_params",
+                ", ".join(sorted(own)),
+            )
+
+
+@contextmanager
+def _unknown_arguments_explained(given: Iterable[str]) -> Iterator[None]:
+    """Add to Airflow's error about an argument that does not exist what may be meant."""
+    try:
+        yield
+    except (TypeError, AirflowException) as error:
+        unknown = [name for name in given if repr(name) in str(error)]
+        meant = [f"{name}: {hint}" for name in unknown if (hint := meant_by(name, LABELS))]
+        if meant:
+            error.args = (f"{error} {'; '.join(meant)}",)
+        raise
+
 
 @contextmanager
 def permanent_errors_fail() -> Iterator[None]:
-    """End the task for good on an error of IRIS that no retry can mend; let every other error through."""
+    """End the task for good on an error of IRIS that no retry can mend; let every other error through.
+
+    The cause is chained without its own traceback, so that the log shows one and not two.
+    """
     try:
         yield
     except IrisError as error:
         if error.transient:
             raise
-        raise AirflowFailException(str(error)) from error
+        raise AirflowFailException(str(error)) from error.with_traceback(None)

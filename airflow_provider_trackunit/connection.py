@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata as packages
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisTokenError
 from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers
+from airflow_provider_trackunit.settings import LABELS, CallSettings, stored_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 CONN_TYPE: Final = "trackunit"
@@ -44,6 +48,14 @@ class FormField:
     label: str
     description: str
     secret: bool = False
+    number: Mapping[str, Any] | None = None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What may stand in it, as JSON Schema."""
+        if self.number is not None:
+            return dict(self.number)
+        return {"type": ["string", "null"], **({"format": "password"} if self.secret else {})}
 
 
 #: By the name each has in the extra. No name holds a word like "token": Airflow would mask its value.
@@ -58,6 +70,21 @@ FORM_FIELDS: Final = {
         "Usually empty: https://auth.trackunit.com/token, or …/token/v2 when API username is empty",
     ),
     "ca_bundle": FormField("CA bundle", "Path of a PEM file on the workers, for networks that inspect TLS"),
+    "timeout_s": FormField(
+        LABELS["timeout_s"],
+        "Seconds for one answer; empty means 60",
+        number={"type": ["number", "null"], "exclusiveMinimum": 0},
+    ),
+    "max_attempts": FormField(
+        LABELS["max_attempts"],
+        "How often one request is sent at the most; empty means 4",
+        number={"type": ["integer", "null"], "minimum": 1},
+    ),
+    "max_wait_s": FormField(
+        LABELS["max_wait_s"],
+        "Seconds that a worker sleeps for a limit or a retry; empty means 120",
+        number={"type": ["number", "null"], "minimum": 0},
+    ),
 }
 
 
@@ -68,6 +95,19 @@ class ConnectionSettings:
     credentials: Credentials
     base_url: str
     ca_bundle: str | None
+    call: CallSettings = field(default_factory=CallSettings)
+
+
+@contextmanager
+def errors_name(trackunit_conn_id: str) -> Iterator[None]:
+    """Add the id of the connection to what a person has to mend, because there may be several of them."""
+    try:
+        yield
+    except (IrisConfigurationError, IrisTokenError) as error:
+        name = f"(connection {trackunit_conn_id!r})"
+        if name not in str(error):
+            error.args = (f"{error} {name}",)
+        raise
 
 
 def read_connection(connection: Any) -> ConnectionSettings:
@@ -122,6 +162,7 @@ def _settings_of(stored: _Stored) -> ConnectionSettings:
         ),
         base_url=host,
         ca_bundle=_text(extra, "ca_bundle") or None,
+        call=stored_settings(extra),
     )
 
 
@@ -201,7 +242,7 @@ def metadata() -> dict[str, Any]:
             name: {
                 "label": field.label,
                 "description": field.description,
-                "schema": {"type": ["string", "null"], **({"format": "password"} if field.secret else {})},
+                "schema": field.schema,
             }
             for name, field in FORM_FIELDS.items()
         },

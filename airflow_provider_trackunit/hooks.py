@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from airflow_provider_trackunit import connection
-from airflow_provider_trackunit._compat import BaseHook, mask_secret
+from airflow_provider_trackunit._compat import BaseHook, mask_secrets
 from airflow_provider_trackunit.iris.errors import IrisError, IrisPermissionError
 from airflow_provider_trackunit.iris.secrecy import spellings
+from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from airflow_provider_trackunit.connection import ConnectionSettings
     from airflow_provider_trackunit.iris.client import IrisClient
+    from airflow_provider_trackunit.iris.http.exchange import RequestArguments
     from airflow_provider_trackunit.iris.http.tokens import Token
     from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
 
@@ -28,11 +34,12 @@ class IrisHook(BaseHook):
     a task and keep it. It may be shared between the threads of a task after its first use in the main thread.
 
     :param trackunit_conn_id: the connection
-    :param timeout_s: longest time for one answer, in seconds
-    :param max_attempts: how often one request is sent at the most, the first time included; a metered URL is
-        never sent more than twice
+    :param timeout_s: longest time for one answer, in seconds; None for what the connection says, else 60
+    :param max_attempts: how often one request is sent at the most, the first time included; None likewise, else 4. A
+        metered URL is never sent more than twice
     :param max_wait_s: a wait longer than this, for a limit of the API or a retry, is not slept: it is raised
-        as an error that carries ``retry_after``
+        as an error that carries ``retry_after``; None likewise, else 120
+    :raises IrisConfigurationError: when one of the numbers cannot be
     """
 
     conn_name_attr = "trackunit_conn_id"
@@ -44,15 +51,15 @@ class IrisHook(BaseHook):
         self,
         trackunit_conn_id: str = default_conn_name,
         *,
-        timeout_s: float = 60.0,
-        max_attempts: int = 4,
-        max_wait_s: float = 120.0,
+        timeout_s: float | None = None,
+        max_attempts: int | None = None,
+        max_wait_s: float | None = None,
     ) -> None:
         super().__init__()
         self.trackunit_conn_id = trackunit_conn_id
-        self.timeout_s = timeout_s
-        self.max_attempts = max_attempts
-        self.max_wait_s = max_wait_s
+        #: Whoever knows how to wait by itself, such as a sensor, sets it lower: no longer wait is slept here.
+        self.longest_sleep_s = math.inf
+        self._given = given_settings(timeout_s=timeout_s, max_attempts=max_attempts, max_wait_s=max_wait_s)
         self._client: IrisClient | None = None
 
     @classmethod
@@ -65,6 +72,28 @@ class IrisHook(BaseHook):
         """Return the changes to the form's standard fields, for Airflow before 3.2."""
         return connection.field_behaviour()
 
+    @cached_property
+    def _stored(self) -> ConnectionSettings:
+        """What the connection holds, read once; its secrets are masked before anybody can use them."""
+        stored = connection.read_connection(self.get_connection(self.trackunit_conn_id))
+        # In every spelling: what logs bytes of a request shows them encoded.
+        mask_secrets(*spellings(stored.credentials.secrets))
+        return stored
+
+    @property
+    def settings(self) -> CallSettings:
+        """The settings in force, those of the connection included.
+
+        :raises IrisConfigurationError: when the connection is incomplete or contradictory
+        """
+        return self._given.over(self._stored.call).over(DEFAULTS)
+
+    @property
+    def max_wait_s(self) -> float:
+        """The longest wait that is slept, in seconds; the connection is read for it only where nothing was given."""
+        given = self._given.max_wait_s
+        return cast("float", self.settings.max_wait_s) if given is None else given
+
     def get_conn(self) -> IrisClient:
         """Return the client of this hook: authenticated, paced and retried; always the same one.
 
@@ -72,54 +101,34 @@ class IrisHook(BaseHook):
         :raises IrisTokenError: when the token endpoint refuses the credentials
         """
         if self._client is None:
-            client = self._new_client(
-                timeout_s=self.timeout_s, max_attempts=self.max_attempts, max_wait_s=self.max_wait_s
-            )
-            # Here and now, in the thread that runs the task: masking from another thread hangs Airflow 3.1.
-            mask_secret(str(client.authenticate().value))
+            with connection.errors_name(self.trackunit_conn_id):
+                client = self._new_client()
+                # Here and now, in the thread that runs the task: masking from another thread hangs Airflow 3.1.
+                mask_secrets(client.authenticate().value)
             self._client = client
         return self._client
 
-    def run(
-        self,
-        endpoint: str,
-        *,
-        method: str = "GET",
-        path_params: Mapping[str, Any] | None = None,
-        query_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
         """Return the decoded JSON of one answer; None when it has no body (204).
 
         :param endpoint: a path, ``/api/asset/v1/assets/{assetId}``, or a full URL on the connection's own origin
-        :param method: the HTTP method
+        :param method: the HTTP method, ``GET`` unless given
         :param path_params: a value for each placeholder of the path; percent-encoded
         :param query_params: the query; None values are left out, lists repeat their name
         :param json: the body
         :param headers: extra headers
         :raises IrisError: one of the tree in ``airflow_provider_trackunit.iris.errors``
         """
-        return self.get_conn().run(
-            endpoint,
-            method=method,
-            path_params=path_params,
-            query_params=query_params,
-            json=json,
-            headers=headers,
-        )
+        with connection.errors_name(self.trackunit_conn_id):
+            return self.get_conn().run(endpoint, **request)
 
     def pages(
         self,
         endpoint: str,
         *,
-        method: str = "GET",
-        path_params: Mapping[str, Any] | None = None,
-        query_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
         cursor: Cursor | None = None,
         max_concurrency: int = 1,
+        **request: Unpack[RequestArguments],
     ) -> Iterator[Page]:
         """Return every page of a collection, in order, each with the cursor of the one that follows it.
 
@@ -128,30 +137,25 @@ class IrisHook(BaseHook):
         :param cursor: where to go on, as an earlier page's ``next`` said; None for the beginning
         :param max_concurrency: how many pages may be on the way at once, where IRIS says how many there are
         """
-        return self.get_conn().pages(
-            endpoint,
-            method=method,
-            path_params=path_params,
-            query_params=query_params,
-            json=json,
-            headers=headers,
-            cursor=cursor,
-            max_concurrency=max_concurrency,
-        )
+        with connection.errors_name(self.trackunit_conn_id):
+            pages = self.get_conn().pages(endpoint, cursor=cursor, max_concurrency=max_concurrency, **request)
+        return self._each(pages)
 
-    def first_page(self, endpoint: str, **arguments: Any) -> Page:
-        """Return the first page of a collection, or the answer of any other endpoint, with one request.
+    def _each(self, pages: Iterator[Page]) -> Iterator[Page]:
+        with connection.errors_name(self.trackunit_conn_id):
+            yield from pages
 
-        The arguments are those of :meth:`pages`.
-        """
-        return next(self.pages(endpoint, **arguments))
+    def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
+        """Return the first page of a collection, or the answer of any other endpoint, with one request."""
+        with connection.errors_name(self.trackunit_conn_id):
+            return self.get_conn().first_page(endpoint, **request)
 
     def records(self, endpoint: str, **arguments: Any) -> Iterator[Any]:
         """Return every record of a collection, decoded, one page in memory at a time.
 
         The arguments are those of :meth:`pages`.
         """
-        return self.get_conn().records(endpoint, **arguments)
+        return itertools.chain.from_iterable(page.records for page in self.pages(endpoint, **arguments))
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the credentials work, and what was granted or what failed; within 15 seconds.
@@ -161,19 +165,22 @@ class IrisHook(BaseHook):
         try:
             client = self._new_client(timeout_s=_TEST_BUDGET_S, max_attempts=1, budget_s=_TEST_BUDGET_S)
             token = client.authenticate()
-            mask_secret(str(token.value))
+            mask_secrets(token.value)
         except IrisError as error:
             return False, str(error)
         return _read_one_asset(client, token)
 
     def _new_client(self, **limits: Any) -> IrisClient:
+        """Return a client of the connection, with limits of its own or with the settings in force."""
         from airflow_provider_trackunit.iris.client import IrisClient
 
-        settings = connection.read_connection(self.get_connection(self.trackunit_conn_id))
-        # In every spelling: what logs bytes of a request shows them encoded.
-        for spelling in spellings(settings.credentials.secrets):
-            mask_secret(str(spelling))
-        return IrisClient(settings.credentials, settings.base_url, ca_bundle=settings.ca_bundle, **limits)
+        stored = self._stored
+        if not limits:
+            limits = {
+                **self.settings.arguments(),
+                "max_wait_s": min(self.max_wait_s, self.longest_sleep_s),
+            }
+        return IrisClient(stored.credentials, stored.base_url, ca_bundle=stored.ca_bundle, **limits)
 
 
 def _read_one_asset(client: IrisClient, token: Token) -> tuple[bool, str]:

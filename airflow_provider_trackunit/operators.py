@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit._compat import (
-    AirflowException,
-    AirflowFailException,
-    BaseOperator,
-    default_deferrable,
-    retry_policy_argument,
-)
-from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
+from airflow_provider_trackunit._compat import AirflowException, AirflowFailException
+from airflow_provider_trackunit.calling import CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
-from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit._compat import Context
+    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.pages.paging import Page
 
 
-class IrisApiOperator(CallsEndpoint, BaseOperator):
+class IrisApiOperator(CallsEndpoint):
     """Calls an endpoint of Trackunit IRIS and returns what it answers.
 
     A collection comes back whole, as a list of records; any other endpoint as its decoded body (None for 204).
@@ -34,15 +28,12 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
     An error that no retry can mend (a wrong secret, a missing right, a rejected argument) fails the task at
     once, whatever its ``retries``.
 
-    :param endpoint: a path, with or without placeholders, such as ``/api/asset/v1/assets/{assetId}``; a full URL
-        is accepted on the connection's own origin (templated)
-    :param method: the HTTP method (templated)
-    :param path_params: a value for each placeholder; percent-encoded (templated)
-    :param query_params: the query; None values are left out, lists repeat their name (templated)
-    :param json: the body; a string in it that ends in ``.graphql`` is read from that file beside the DAG, as in
-        ``{"query": "assets.graphql"}`` (templated)
-    :param headers: extra headers (templated)
-    :param paginate: whether to read all pages of a collection; False gives the one answer, decoded
+    The arguments of the request, the connection, the settings of a call, ``deferrable`` and ``retry_policy`` are those of
+    :class:`~.calling.CallsEndpoint`. A task that was deferred for a limit of the API begins its call anew. The others:
+
+    :param paginate: True reads all pages of a collection; False gives the one answer, decoded. By default (None) all
+        pages are read where that takes nothing but reading: by GET, and by POST where the endpoint is known to only read.
+        Any other request is sent once, because the next one could do again what the first did
     :param max_records: a collection with more records fails the task, because it would not fit into an XCom;
         None for no limit
     :param max_concurrency: how many pages may be on their way at once, where IRIS says how many there are; within the
@@ -50,52 +41,24 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
     :param response_check: called with the data, and with any context variable that it names; a result that is
         false fails the try
     :param response_filter: called likewise; what it returns is the result of the task
-    :param trackunit_conn_id: the connection (templated)
-    :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
-        hook sleeps (two minutes); the call then begins anew. By default as ``[operators] default_deferrable`` says
-    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
-
-    template_fields: Sequence[str] = REQUEST_FIELDS
 
     def __init__(
         self,
         *,
-        endpoint: str,
-        method: str = "GET",
-        path_params: Mapping[str, Any] | None = None,
-        query_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        paginate: bool = True,
+        paginate: bool | None = None,
         max_records: int | None = 10_000,
         max_concurrency: int = 4,
         response_check: Callable[..., bool] | None = None,
         response_filter: Callable[..., Any] | None = None,
-        trackunit_conn_id: str = IrisHook.default_conn_name,
-        deferrable: bool | None = None,
-        retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
-        self.endpoint = endpoint
-        self.method = method
-        self.path_params = path_params
-        self.query_params = query_params
-        self.json = json
-        self.headers = headers
+        super().__init__(**kwargs)
         self.paginate = paginate
         self.max_records = max_records
         self.max_concurrency = max_concurrency
         self.response_check = response_check
         self.response_filter = response_filter
-        self.trackunit_conn_id = trackunit_conn_id
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
-
-    @cached_property
-    def hook(self) -> IrisHook:
-        """The hook of this task."""
-        return IrisHook(self.trackunit_conn_id)
 
     def execute(self, context: Context) -> Any:
         """Return the records or the body, checked and filtered.
@@ -131,18 +94,49 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
 
     def _read(self) -> Any:
         request = self.request_arguments()
-        if not self.paginate:
-            return self.hook.run(self.endpoint, **request)
+        row, method = self._known(request)
+        if row.only_reads(method) if self.paginate is None else self.paginate:
+            return self._read_pages(row, request)
+        answer = self.hook.run(self.endpoint, **request)
+        if self.paginate is None and _looks_like_a_page(answer):
+            self.log.warning(
+                "%s %s: the answer looks like a page of a collection. The request is not sent again for the others, because it "
+                "may change something. If it only reads, say paginate=True",
+                method,
+                self.endpoint_name,
+            )
+        return answer
+
+    def _known(self, request: dict[str, Any]) -> tuple[Endpoint, str]:
+        """Return what is known of the endpoint, and the method as it is sent."""
+        from airflow_provider_trackunit.iris.catalogue.endpoints import find
+
+        call = make_call(self.hook.get_conn().origin, self.endpoint, **request)
+        return find(call), call.method
+
+    def _read_pages(self, row: Endpoint, request: dict[str, Any]) -> Any:
         records: list[Any] = []
         pages = self.hook.pages(self.endpoint, max_concurrency=self.max_concurrency, **request)
         for number, page in enumerate(pages, start=1):
             if not page.paginated:
                 return page.document
+            if number == 1:
+                self._refuse_endless(page, row.longest_walk(self.hook.max_wait_s))
             self._refuse_too_many(max(len(records) + len(page.raw_records), page.announced or 0))
             records += page.records
             self.log.debug("Page %d: %d records so far", number, len(records))
         self.log.info("Read %d records from %s", len(records), self.endpoint_name)
         return records
+
+    def _refuse_endless(self, page: Page, most_pages: int | None) -> None:
+        """Refuse a walk that its limit interrupts: it would begin anew after each wait, and be interrupted again."""
+        pages = 1 if page.next is None else (page.pages or 2) - (page.number or 1) + 1
+        if most_pages is not None and pages > most_pages:
+            raise AirflowFailException(
+                f"{self.endpoint_name}: {pages} pages, and the limit of this endpoint lets {most_pages} through at a time. "
+                "This operator begins anew after a wait, so it would never come to the last one. Use "
+                "IrisToObjectStorageOperator, which goes on where it stopped, or ask for a shorter period"
+            )
 
     def _refuse_too_many(self, count: int) -> None:
         if self.max_records is not None and count > self.max_records:
@@ -150,6 +144,10 @@ class IrisApiOperator(CallsEndpoint, BaseOperator):
                 f"{self.endpoint_name} has {count} records or more, max_records is {self.max_records}. Use "
                 "IrisToObjectStorageOperator for large collections, ask for fewer with query_params, or raise max_records"
             )
+
+
+def _looks_like_a_page(answer: Any) -> bool:
+    return isinstance(answer, dict) and "content" in answer and bool({"totalPages", "after"} & answer.keys())
 
 
 def call_with_context(function: Callable[..., Any], data: Any, context: Context) -> Any:

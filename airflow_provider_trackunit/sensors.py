@@ -14,8 +14,6 @@ from airflow_provider_trackunit._compat import (
     AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
-    default_deferrable,
-    retry_policy_argument,
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import (
@@ -27,20 +25,17 @@ from airflow_provider_trackunit.deferral import (
     execution_deadline,
     validated,
 )
-from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
-from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.watch.patience import Patience
 
 # Spreading requests over a limit per second takes up to a second; that is no reason to give up a poke.
 _LEAST_WAIT_S = 1.0
-_MOST_WAIT_S = 120.0
 
 
 class IrisSensor(CallsEndpoint, BaseSensorOperator):
@@ -52,56 +47,26 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
     The value of the condition goes to XCom. Without a condition it is the record itself for an endpoint that
     answers with one, and for a collection the number of records.
 
-    :param endpoint: a path, with or without placeholders, such as ``/api/asset/v1/assets/{assetId}`` (templated)
-    :param method: the HTTP method (templated)
-    :param path_params: a value for each placeholder; percent-encoded (templated)
-    :param query_params: the query (templated)
-    :param json: the body (templated)
-    :param headers: extra headers (templated)
+    The arguments of the request, the connection, the settings of a call and ``retry_policy`` are those of
+    :class:`~.calling.CallsEndpoint`; a wait is slept for about a poke interval at the most, because the sensor itself
+    knows how to wait. The others:
+
     :param condition: a JMESPath expression over the decoded body; the wait is over when its value is true in the
         sense of Python: not null, false, zero or empty (templated). Without one the wait is over when the answer
         holds at least one record, or is an object that is not empty
-    :param trackunit_conn_id: the connection (templated)
     :param deferrable: whether to wait in the triggerer, without a worker slot, after a first poke on the worker; polls
         are then at least 10 seconds apart. By default as ``[operators] default_deferrable`` says
-    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "condition")
 
-    def __init__(
-        self,
-        *,
-        endpoint: str,
-        method: str = "GET",
-        path_params: Mapping[str, Any] | None = None,
-        query_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        condition: str | None = None,
-        trackunit_conn_id: str = IrisHook.default_conn_name,
-        deferrable: bool | None = None,
-        retry_policy: RetryPolicy | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
-        self.endpoint = endpoint
-        self.method = method
-        self.path_params = path_params
-        self.query_params = query_params
-        self.json = json
-        self.headers = headers
+    def __init__(self, *, condition: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.condition = condition
-        self.trackunit_conn_id = trackunit_conn_id
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._not_before = 0.0
 
-    @cached_property
-    def hook(self) -> IrisHook:
-        """The hook of this task. It sleeps about a poke interval at the most: the sensor itself knows how to wait."""
-        return IrisHook(
-            self.trackunit_conn_id, max_wait_s=min(max(self.poke_interval, _LEAST_WAIT_S), _MOST_WAIT_S)
-        )
+    def _longest_sleep_s(self) -> float:
+        return max(self.poke_interval, _LEAST_WAIT_S)
 
     @cached_property
     def _patience(self) -> Patience:
@@ -172,6 +137,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             **self.request_arguments(),
             condition=self.condition,
             trackunit_conn_id=self.trackunit_conn_id,
+            **self.call_settings.arguments(),
             poll_interval_s=self.poke_interval,
             deadline_epoch_s=deadline_of(state),
             not_before_epoch_s=time.time() + max(0.0, self._not_before - time.monotonic()),
@@ -215,14 +181,13 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         return PokeReturnValue(is_done=bool(found), xcom_value=found)
 
     def _look(self) -> Any:
-        from airflow_provider_trackunit.iris.watch.conditions import Condition, look
+        from airflow_provider_trackunit.iris.watch.conditions import Condition, look, sight
 
         condition = Condition(self.condition) if self.condition else None
-        page = self.hook.first_page(
-            self.endpoint,
-            **self.request_arguments(),
-        )
-        return look(page, condition)
+        page = self.hook.first_page(self.endpoint, **self.request_arguments())
+        found = look(page, condition)
+        self.log.info("%s: %s", self.endpoint_name, sight(found, condition))
+        return found
 
     def _survive(self, error: IrisError) -> None:
         """Let a transient error pass as "not yet", and keep away as long as IRIS said."""

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackunit._compat import (
     AirflowException,
     AirflowFailException,
-    BaseOperator,
     TaskDeferred,
-    default_deferrable,
-    retry_policy_argument,
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
-from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
-from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.retry import IrisRetryPolicy
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
     from airflow_provider_trackunit.iris.export.folder import Store
     from airflow_provider_trackunit.iris.export.incremental.reading import Reading
+    from airflow_provider_trackunit.iris.export.parts import Encoding
     from airflow_provider_trackunit.iris.export.request import ExportRequest
 
 __all__ = ["Incremental", "IrisToObjectStorageOperator"]
+
+# The compression that goes with the file format.
+_BY_FORMAT = "by format"
 
 # Large enough for warehouses to load well, small enough for a small worker: two of them fit into 192 MiB.
 _PART_BYTES = 64 * 1024 * 1024
 
 
-class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
-    """Brings a whole collection of Trackunit IRIS into object storage, as JSON Lines.
+class IrisToObjectStorageOperator(CallsEndpoint):
+    """Brings a whole collection of Trackunit IRIS into object storage, as JSON Lines or as Parquet.
 
     Under ``output_path`` appear parts, such as ``part-00000-6926a0b2c41d07e9.jsonl.gz``, with a record a line exactly as
     IRIS sent it, and at the very end ``_manifest.json``. The manifest is also what the task returns. Readers go by the
@@ -55,20 +54,24 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
 
     Memory stays flat however large the collection is: about two parts, and ``max_concurrency`` pages.
 
-    :param endpoint: the collection, such as ``/api/asset/v1/assets`` (templated)
+    The arguments of the request, the connection, the settings of a call and ``retry_policy`` are those of
+    :class:`~.calling.CallsEndpoint`. The others, and those that mean more here:
+
     :param output_path: a folder in any store that Airflow knows: ``s3://bucket/assets/{{ ds }}``, ``gs://…``,
         ``abfs://…``, ``file:///…``, or an ``ObjectStoragePath`` (templated). Give each run, and each mapped instance
         that asks for something else, one of its own
-    :param method: the HTTP method (templated)
     :param path_params: a value for each placeholder of the endpoint. A list of mappings, which may come from an
         upstream task, makes one walk for each, in this task and with one token; every record then carries its
         mapping under ``_request`` (templated)
-    :param query_params: the query (templated)
-    :param json: the body (templated)
-    :param headers: extra headers (templated)
     :param output_conn_id: the connection of the store; None for the one in the path, or the store's default
         (templated)
-    :param compression: ``"gzip"``, or None for plain text
+    :param file_format: ``"jsonl"``, or ``"parquet"`` for typed columns (extra ``parquet``)
+    :param columns: of a Parquet result, ``{"pin": ("EquipmentHeader.PIN", "string"), …}``; None for those that the
+        catalogue has for the endpoint
+    :param on_bad_value: what a value does that does not fit its column: ``"null"`` to be counted in the manifest and kept
+        in ``_extra``, ``"fail"`` to fail the task
+    :param compression: ``"gzip"`` or None for JSON Lines; ``"zstd"``, ``"snappy"``, ``"gzip"`` or None for Parquet. By
+        default ``"gzip"`` and ``"zstd"``
     :param part_bytes: size of a part in bytes, before compression (64 MiB); a part ends with the page that reaches it
     :param checkpoint_interval_s: what came is in a stored part after so many seconds, however little it is (30)
     :param max_concurrency: how many requests may be on their way at once, within the limits of the API
@@ -79,11 +82,9 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     :param incremental: read on from where the last run ended (:class:`Incremental`; its texts are templated). The request
         then says ``{from}`` and ``{until}`` where the ends of a window belong, in the text of the path, the query or the
         body
-    :param trackunit_conn_id: the connection (templated)
     :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
         hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
         default_deferrable`` says
-    :param retry_policy: on Airflow 3.3 and later, in the place of :class:`~.retry.IrisRetryPolicy`
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
@@ -91,15 +92,12 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     def __init__(
         self,
         *,
-        endpoint: str,
         output_path: str | ObjectStoragePath,
-        method: str = "GET",
-        path_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-        query_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
         output_conn_id: str | None = None,
-        compression: Literal["gzip"] | None = "gzip",
+        file_format: Literal["jsonl", "parquet"] = "jsonl",
+        columns: Mapping[str, tuple[str, str]] | None = None,
+        on_bad_value: Literal["null", "fail"] = "null",
+        compression: str | None = _BY_FORMAT,
         part_bytes: int = _PART_BYTES,
         checkpoint_interval_s: float = 30.0,
         max_concurrency: int = 4,
@@ -107,20 +105,14 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         max_skipped: int | None = None,
         resume_within: timedelta = timedelta(days=1),
         incremental: Incremental | None = None,
-        trackunit_conn_id: str = IrisHook.default_conn_name,
-        deferrable: bool | None = None,
-        retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
-        self.endpoint = endpoint
+        super().__init__(**kwargs)
         self.output_path = output_path
-        self.method = method
-        self.path_params = path_params
-        self.query_params = query_params
-        self.json = json
-        self.headers = headers
         self.output_conn_id = output_conn_id
+        self.file_format = file_format
+        self.columns = columns
+        self.on_bad_value = on_bad_value
         self.compression = compression
         self.part_bytes = part_bytes
         self.checkpoint_interval_s = checkpoint_interval_s
@@ -129,17 +121,10 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
         self.max_skipped = max_skipped
         self.resume_within = resume_within
         self.incremental = incremental
-        self.trackunit_conn_id = trackunit_conn_id
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._origin: str | None = None
         self._records: int | None = None
         self._export: Export | None = None
         self._killed = False
-
-    @cached_property
-    def hook(self) -> IrisHook:
-        """The hook of this task."""
-        return IrisHook(self.trackunit_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the manifest of the finished export.
@@ -243,7 +228,6 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
     def _request(self, origin: str, context: Context) -> ExportRequest:
         from airflow_provider_trackunit.iris.calls import make_call
         from airflow_provider_trackunit.iris.export.manifest import Run
-        from airflow_provider_trackunit.iris.export.parts import lines_encoding
         from airflow_provider_trackunit.iris.export.request import ExportRequest
 
         if self.on_item_error not in {"fail", "skip"}:
@@ -264,7 +248,7 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
             calls=calls,
             items=items,
             run=Run(instance.dag_id, instance.task_id, instance.run_id, instance.map_index),
-            encoding=lines_encoding(self.compression),
+            encoding=self._encoding(items),
             part_bytes=self.part_bytes,
             checkpoint_interval_s=self.checkpoint_interval_s,
             max_concurrency=self.max_concurrency,
@@ -272,6 +256,32 @@ class IrisToObjectStorageOperator(CallsEndpoint, BaseOperator):
             max_skipped=self.max_skipped,
             resume_within_s=self.resume_within.total_seconds(),
         )
+
+    def _encoding(self, items: Sequence[Mapping[str, Any]] | None) -> Encoding:
+        """Return the file format of the parts.
+
+        :raises IrisConfigurationError: when it is not known, or the columns cannot be
+        """
+        from airflow_provider_trackunit.iris.export.parts import lines_encoding
+
+        chosen = self.compression != _BY_FORMAT
+        if self.file_format == "jsonl":
+            if self.columns is not None:
+                raise IrisConfigurationError("columns: JSON Lines have none; add file_format='parquet'")
+            return lines_encoding(self.compression if chosen else "gzip")
+        if self.file_format != "parquet":
+            raise IrisConfigurationError(
+                f"file_format: {self.file_format!r} is neither 'jsonl' nor 'parquet'"
+            )
+        from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+        from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
+
+        # The names are those of the endpoint, so that an empty list of items gives the same columns.
+        windows = {} if self.incremental is None else window_placeholders(self.endpoint)
+        found = () if items is None else re.findall(r"\{(\w+)\}", self.endpoint)
+        names = [name for name in found if name not in windows]
+        columns = columns_for(self.endpoint, self.query_params, columns=self.columns, item_names=names)
+        return ParquetEncoding(columns, self.on_bad_value, self.compression if chosen else "zstd")
 
     def _items(self) -> list[Mapping[str, Any]] | None:
         """Return the items of a fan-out, None for a single collection."""

@@ -49,6 +49,22 @@ TESTS_WITH_COVERAGE = {
     ],
 }
 
+#: What needs no server and no Airflow: the pure rooms of the client, and the house itself.
+QUICK = {
+    "quick tests": [
+        *_PYTEST,
+        "tests/test_imports.py",
+        "tests/iris/catalogue",
+        "tests/iris/pages",
+        "tests/iris/watch",
+        "tests/iris/test_calls.py",
+        "tests/iris/test_errors.py",
+        "tests/iris/test_secrecy.py",
+        "tests/iris/export/test_manifest.py",
+        "tests/iris/export/test_parts.py",
+    ]
+}
+
 
 def main() -> None:
     """Run all steps, so that one run shows everything that is wrong, and sum them up.
@@ -56,7 +72,7 @@ def main() -> None:
     :raises SystemExit: with 1 when a step failed
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["static", "tests"])
+    parser.add_argument("--only", choices=["static", "tests", "quick"])
     only = parser.parse_args().only
     newest = airflow_version == AIRFLOWS[NEWEST].release
     steps: dict[str, list[str]] = {}
@@ -65,7 +81,9 @@ def main() -> None:
         steps |= STATIC
     if only == "static" and newest:
         steps |= AUDIT
-    if only != "static":
+    if only == "quick":
+        steps |= QUICK
+    elif only != "static":
         steps |= TESTS_WITH_COVERAGE if newest else TESTS
     # Leftovers of a killed run must not be counted.
     for leftover in ROOT.glob(".coverage*"):

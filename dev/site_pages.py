@@ -14,9 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dev.house import drawing
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 
+_HOUSE = "<!-- house -->"
 _OUTWARDS = r"\[([^\]]+)\]\(((?:\.\./)+[^)#\s]+)(?:#([^)\s]+))?\)"
 _LINK = re.compile(_OUTWARDS)
 _PARAGRAPH = re.compile(rf"(?<=\n\n){_OUTWARDS}(?=\n\n|\n?\Z)")
@@ -30,8 +33,8 @@ _RAW_FIELD = re.compile(r":(?:param|raises|return|class|func|meth|mod)\b[^<]*")
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Return a page with what its links lead to."""
-    return shown(markdown, page.file.src_uri)
+    """Return a page with what its links lead to, and with the drawing of the house where its place is."""
+    return shown(markdown, page.file.src_uri).replace(_HOUSE, f"<div>{drawing()}</div>")
 
 
 def on_page_content(html: str, *, page: Any, **_: Any) -> str:

@@ -80,7 +80,7 @@ def iris_operating_hours() -> None:
     hours = IrisToObjectStorageOperator(
         task_id="hours",
         endpoint=HOURS,
-        path_params=items,  # type: ignore[arg-type]  # the list, once the task before has run
+        path_params=items,  # the list, once the task before has run
         output_path=FOLDER + "/hours",
         max_concurrency=16,
         on_item_error="skip",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from dev.airflow_home import AirflowHome
 
 _AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
@@ -39,7 +40,14 @@ settings.register_profile(
     "commit", max_examples=200, deadline=None, derandomize="CI" in os.environ, print_blob=True
 )
 settings.register_profile("nightly", max_examples=10_000, deadline=None, print_blob=True)
+settings.register_profile("fleets", max_examples=1_000, deadline=None, print_blob=True)
 settings.load_profile("commit")
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """Begin each test with limits that nobody has used, as the emulator does."""
+    forget_limits()
 
 
 @pytest.fixture(scope="session")

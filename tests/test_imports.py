@@ -28,6 +28,7 @@ STOREYS = [
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
 IRIS = sorted(path for path in (ROOT / "iris").rglob("*.py") if path.name != "__init__.py")
+TABLES = sorted((ROOT / "tables").rglob("*.py"))
 EMULATOR = sorted((ROOT / "emulator").rglob("*.py"))
 
 
@@ -70,7 +71,10 @@ def test_no_two_modules_of_the_client_need_each_other() -> None:
 
 
 def test_every_room_says_at_its_door_what_belongs_in_it() -> None:
-    doors = [folder / "__init__.py" for folder in (ROOT / "iris").rglob("*") if any(folder.glob("*.py"))]
+    houses = (ROOT / "iris", ROOT / "tables")
+    doors = [
+        folder / "__init__.py" for house in houses for folder in house.rglob("*") if any(folder.glob("*.py"))
+    ]
     assert doors
     assert [door for door in doors if not ast.get_docstring(ast.parse(door.read_text()))] == []
 
@@ -81,6 +85,36 @@ def test_the_client_knows_neither_airflow_nor_the_emulator_nor_the_airflow_modul
     assert {name for name in names if is_of(name, "airflow")} == set()
     own = {name for name in names if is_of(name, PACKAGE)} - {f"{PACKAGE}.__version__"}
     assert {name for name in own if not is_of(name, f"{PACKAGE}.iris")} == set()
+
+
+#: What tables are made from: what is documented, how columns say where they were, and results.
+BELOW_TABLES = ("iris.catalogue", "iris.export.typed.paths", "results", "tables")
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_tables_know_neither_airflow_nor_the_client(path: Path) -> None:
+    names = set(imported(path))
+    assert {name for name in names if is_of(name, "airflow")} == set()
+    own = {name for name in names if is_of(name, PACKAGE)}
+    allowed = [f"{PACKAGE}.{known}" for known in BELOW_TABLES]
+    assert {name for name in own if not any(is_of(name, known) for known in allowed)} == set()
+
+
+def test_no_two_modules_of_the_tables_need_each_other() -> None:
+    names = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in TABLES}
+    graph = {
+        name: {known for known in names if any(is_of(one, known) for one in imported(path))} - {name}
+        for name, path in names.items()
+        if path.name != "__init__.py"
+    }
+    assert set(graphlib.TopologicalSorter(graph).static_order()) >= set(graph)
+
+
+def test_nothing_below_the_tables_needs_them() -> None:
+    outside = [path for path in ROOT.rglob("*.py") if path not in TABLES]
+    assert [
+        path for path in outside if any(is_of(name, f"{PACKAGE}.tables") for name in imported(path))
+    ] == []
 
 
 @pytest.mark.parametrize("path", EMULATOR, ids=lambda path: path.stem)
@@ -112,6 +146,21 @@ def test_only_one_module_asks_airflow_for_what_differs_between_its_versions() ->
     assert users == {"_compat.py"}
 
 
+def test_making_tables_loads_nothing_that_talks_http() -> None:
+    code = "import sys, airflow_provider_trackunit.tables.merging; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert loaded & {"airflow", "requests", "aiohttp", "tenacity", "duckdb", "psycopg2", "pandas"} == set()
+
+
+def test_tables_without_pyarrow_say_what_to_install() -> None:
+    code = "import sys; sys.modules['pyarrow'] = None; import airflow_provider_trackunit.tables"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert "pip install 'airflow-provider-trackunit[parquet]'" in last
+
+
 LOADED = """
 import sys
 import airflow_provider_trackunit._compat
@@ -122,7 +171,7 @@ print(" ".join(sorted(name for name in sys.modules if name.startswith("airflow_p
 """
 
 
-@pytest.mark.parametrize("module", ["operators", "sensors"])
+@pytest.mark.parametrize("module", ["operators", "sensors", "transfers", "triggers", "hooks"])
 def test_parsing_a_dag_loads_nothing_that_talks_http(module: str) -> None:
     code = LOADED.format(module=f"{PACKAGE}.{module}")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code

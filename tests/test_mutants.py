@@ -14,9 +14,9 @@ from dev.airflow_home import ROOT
 from dev.mutants import percent, statuses, table
 
 RESULTS = """
-    airflow_provider_trackunit.iris.pages.walk.x__key__mutmut_1: killed
-    airflow_provider_trackunit.iris.pages.walk.x\u01c1Walk\u01c1take__mutmut_2: timeout
-    airflow_provider_trackunit.iris.pages.walk.x\u01c1Walk\u01c1take__mutmut_3: survived
+    airflow_provider_trackunit.iris.pages.guard.x__key__mutmut_1: killed
+    airflow_provider_trackunit.iris.pages.guard.x\u01c1Guard\u01c1check__mutmut_2: timeout
+    airflow_provider_trackunit.iris.pages.guard.x\u01c1Guard\u01c1check__mutmut_3: survived
     airflow_provider_trackunit.iris.http.wire.x_decode__mutmut_1: no tests
 """
 
@@ -24,11 +24,11 @@ RESULTS = """
 def test_the_ends_of_mutants_are_counted_for_each_module() -> None:
     found = statuses(RESULTS)
     assert found == {
-        "walk": Counter(killed=1, timeout=1, survived=1),
+        "guard": Counter(killed=1, timeout=1, survived=1),
         "wire": Counter({"no tests": 1}),
     }
     lines = [line.split() for line in table(found)]
-    assert lines[1] == ["walk", "3", "1", "1", "1", "0", "66.7", "%"]
+    assert lines[1] == ["guard", "3", "1", "1", "1", "0", "66.7", "%"]
     assert lines[-1] == ["all", "4", "1", "1", "1", "1", "50.0", "%"]
 
 

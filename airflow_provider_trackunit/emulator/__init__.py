@@ -6,5 +6,6 @@ mistake in one cannot hide in the other. It needs the extra ``emulator``; import
 """
 
 from airflow_provider_trackunit.emulator.handle import IrisEmulator
+from airflow_provider_trackunit.emulator.settings import REAL_FLEET
 
-__all__ = ["IrisEmulator"]
+__all__ = ["REAL_FLEET", "IrisEmulator"]

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from airflow_provider_trackunit.emulator.launch import FIRST_LINE, require_server_libraries
 
@@ -17,6 +18,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose (default)")
     parser.add_argument("--assets", type=int, default=5000, help="size of the fleet")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="a JSON object of switches that are not as they come"
+    )
     return parser.parse_args()
 
 
@@ -34,12 +38,18 @@ def main() -> None:
     import msgspec
 
     from airflow_provider_trackunit.emulator.server import LOOPBACK, listening_socket, server_for
+    from airflow_provider_trackunit.emulator.settings import changed
     from airflow_provider_trackunit.emulator.world import World
 
     options = arguments()
     listener = listening_socket(options.port)
     listener.listen()
     world = World(options.assets, options.seed)
+    if options.settings is not None:
+        try:
+            world.use(changed(world.settings, msgspec.json.decode(options.settings.read_bytes())))
+        except (OSError, ValueError, msgspec.MsgspecError) as exc:
+            sys.exit(f"The switches in {options.settings} cannot be used: {exc}")
     server = server_for(world)
     for ending in (signal.SIGINT, signal.SIGTERM):
         # However early it comes, a signal is the normal end and no traceback.

@@ -5,7 +5,9 @@ itself. Faults come before all of them, because gateways do.
 """
 
 import asyncio
+import gzip
 import time
+from email.utils import formatdate
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
@@ -13,24 +15,47 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_trackunit.emulator import answers
-from airflow_provider_trackunit.emulator.answers import RefusedError
-from airflow_provider_trackunit.emulator.breakage import send_spoiled, spoiled_answer
-from airflow_provider_trackunit.emulator.compression import compressed
+from airflow_provider_trackunit.emulator.api.aemp.pages import AEMP_ROUTES
+from airflow_provider_trackunit.emulator.api.assets import ASSET_ROUTES
+from airflow_provider_trackunit.emulator.api.customers import CUSTOMER_ROUTES
+from airflow_provider_trackunit.emulator.api.events import EVENT_ROUTES
+from airflow_provider_trackunit.emulator.api.graphql.endpoint import GRAPHQL_ROUTES, PATH_WITHOUT_SLASH
+from airflow_provider_trackunit.emulator.api.health import HEALTH_ROUTES
+from airflow_provider_trackunit.emulator.api.locations import LOCATION_ROUTES
+from airflow_provider_trackunit.emulator.api.oauth import OAUTH_ROUTES
+from airflow_provider_trackunit.emulator.api.organization import ORGANIZATION_ROUTES
+from airflow_provider_trackunit.emulator.api.reports import REPORT_ROUTES
+from airflow_provider_trackunit.emulator.api.service import SERVICE_ROUTES
+from airflow_provider_trackunit.emulator.api.sites import SITE_ROUTES
+from airflow_provider_trackunit.emulator.api.timeseries.prometheus import TIME_SERIES_ROUTES
 from airflow_provider_trackunit.emulator.control import control
-from airflow_provider_trackunit.emulator.faults import Fault
-from airflow_provider_trackunit.emulator.graphql import PATH_WITHOUT_SLASH
-from airflow_provider_trackunit.emulator.hostile import hostile_answer
-from airflow_provider_trackunit.emulator.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
-from airflow_provider_trackunit.emulator.oauth import OAUTH_ROUTES
-from airflow_provider_trackunit.emulator.routes import API_ROUTES
-from airflow_provider_trackunit.emulator.routing import Call, Route, Router
-from airflow_provider_trackunit.emulator.tokens import Bearer
+from airflow_provider_trackunit.emulator.faults.breakage import respoken, send_spoiled, spoiled_answer
+from airflow_provider_trackunit.emulator.faults.hostile import hostile_answer
+from airflow_provider_trackunit.emulator.faults.rules import PROCESSED, Fault
+from airflow_provider_trackunit.emulator.limits.rates import unpublished
+from airflow_provider_trackunit.emulator.serving import answers
+from airflow_provider_trackunit.emulator.serving.answers import RefusedError
+from airflow_provider_trackunit.emulator.serving.journal import LOGGED_BODY_BYTES, LOGGED_HEADERS
+from airflow_provider_trackunit.emulator.serving.routing import Call, Route, Router
+from airflow_provider_trackunit.emulator.serving.tokens import Bearer
 from airflow_provider_trackunit.emulator.world import World
 
+API_ROUTES: list[Route] = [
+    *ASSET_ROUTES,
+    *AEMP_ROUTES,
+    *SITE_ROUTES,
+    *LOCATION_ROUTES,
+    *EVENT_ROUTES,
+    *HEALTH_ROUTES,
+    *CUSTOMER_ROUTES,
+    *ORGANIZATION_ROUTES,
+    *REPORT_ROUTES,
+    *SERVICE_ROUTES,
+    *TIME_SERIES_ROUTES,
+    *GRAPHQL_ROUTES,
+]
 CONTROL_PREFIX = "/_emulator/"
-# A fault of these kinds spoils the way back only: what was asked for has been done.
-PROCESSED = frozenset({"reset_after", "truncated", "slow", "delay", "huge_length"})
+FAST_GZIP = 1
 
 
 class EmulatorApp:
@@ -88,9 +113,11 @@ class EmulatorApp:
             self.world.journal.faults += 1
             await asyncio.sleep(fault.delay_s)
         if fault is None or fault.kind in PROCESSED:
-            response = compressed(call, await self._answer(call, entry))
+            response = compressed(call, respoken(fault, await self._answer(call, entry)))
         else:
             response = self._unprocessed(call, fault)
+        # To the moment: a client takes a Retry-After that is a date for the time from this one to it.
+        response.headers["Date"] = formatdate(time.time(), usegmt=True)
         if fault is not None:
             return await send_spoiled(fault, response, asgi)
         await response(*asgi)
@@ -121,9 +148,9 @@ class EmulatorApp:
         route, call.params = found
         call.bearer = self._bearer(call, route)
         entry["token"] = call.bearer.id
-        wait_s = route.limit(call) if self.world.settings.limits_on else None
-        if wait_s is not None:
-            return limited(self.world, wait_s)
+        refusal = refused_by_a_limit(call, route) if self.world.settings.limits_on else None
+        if refusal is not None:
+            return refusal
         if route.mutates:
             return self._mutated(call, route)
         return route.handler(call)
@@ -149,11 +176,29 @@ class EmulatorApp:
         return bearer
 
 
-def limited(world: World, wait_s: float) -> Response:
-    """Answer 429 with the ``Retry-After`` that is switched on."""
-    wall_s = world.clock.wall_seconds(wait_s)
-    header = answers.retry_header(world.settings.retry_after, wall_s, time.time())
-    return answers.limit_reached(world.settings.limit_body, header)
+def refused_by_a_limit(call: Call, route: Route) -> Response | None:
+    """Return the 429 of the limit that refuses this call, or None."""
+    world, settings = call.world, call.world.settings
+    header = unpublished(call, time.time())
+    if header is not None:
+        return answers.limit_reached(settings.limit_body, header)
+    wait_s = route.limit(call)
+    if wait_s is None:
+        return None
+    header = answers.retry_header(settings.retry_after, world.clock.wall_seconds(wait_s), time.time())
+    return answers.limit_reached(settings.limit_body, header)
+
+
+def compressed(call: Call, response: Response) -> Response:
+    """Return the answer as gzip, if the client accepts it and the switch covers this path."""
+    covered = call.world.settings.gzip
+    if covered == "none" or (covered == "metrics" and not call.path.endswith("/metrics")):
+        return response
+    if "gzip" not in call.headers.get("accept-encoding", "") or not response.body:
+        return response
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    body = gzip.compress(bytes(response.body), FAST_GZIP, mtime=0)
+    return Response(body, response.status_code, headers | {"content-encoding": "gzip"})
 
 
 def _unauthorized(message: str) -> Response:

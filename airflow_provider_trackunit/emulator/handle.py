@@ -98,8 +98,34 @@ class IrisEmulator:
         self._post("clock", {"scale": factor})
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass at once: tokens age, rate windows move on."""
+        """Let ``seconds`` pass at once: tokens age, rate windows move on, and the date if there is one."""
         self._post("clock", {"advance": seconds})
+
+    def set_date(self, moment: str) -> None:
+        """Let it be that moment (ISO 8601, UTC) for the machines.
+
+        From then on nothing later is known to the emulator, and its machines work on only when :meth:`advance`
+        lets time pass, so that a month of days can go by in a test and is the same whenever it runs.
+        """
+        self._post("clock", {"date": moment})
+
+    def truth(
+        self, day: str, time_zone: str = "UTC", first: int = 0, count: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what each machine of the AEMP feed really did on a local day (``2026-01-14``), by the feed's order.
+
+        Of each: its names, ``operating_hours``, ``idle_hours``, ``moving_hours``, ``distance_km``,
+        ``fuel_litres``, the positions with which the day began and ended, ``visits`` to sites; and of what has
+        been reported so far, by column: ``readings`` (how many there are of that day), ``unreported`` (what it had
+        done since its last reading when the day began, and when it ended; null without a reading before the day),
+        ``fell`` (the columns whose readings show a counter that falls). So the gain that the readings tell is the
+        true one, plus the first of ``unreported``, less the second. ``first`` and ``count`` choose some machines.
+        """
+        asked = {"day": day, "time_zone": time_zone, "first": str(first)}
+        if count is not None:
+            asked["count"] = str(count)
+        machines: list[dict[str, Any]] = self._get("truth", asked)["machines"]
+        return machines
 
     def fault(self, path: str = "", kind: str = "status", times: int | None = 1, **options: Any) -> None:
         """Spoil the next requests whose raw path and query contain ``path`` (or match ``re:…``).
@@ -107,7 +133,9 @@ class IrisEmulator:
         Kinds: ``status`` (with ``status``, ``body``, ``content_type``, ``headers``), ``rate_limit``
         (``retry_after``), ``reset_before``, ``reset_after`` (processed first), ``truncated``
         (``keep_bytes``), ``slow`` (``chunk_bytes``), ``delay``, ``html``, ``garbage``, ``revoke``
-        (the token of the request), ``redirect`` (``location``), ``huge_length``. For every kind:
+        (the token of the request), ``redirect`` (``location``), ``huge_length``, ``cut`` (a body without a length
+        that ends early; ``keep_bytes``), ``graphql_errors`` (in a 200: ``codes``, ``reset_in_ms``, ``keep_data``),
+        ``partial`` (an answer of PromQL that is not all of it). For every kind:
         ``method``, ``skip`` (let so many pass first), ``probability``, ``delay_s``; ``times=None``
         is for ever.
         """
@@ -178,7 +206,8 @@ class IrisEmulator:
     def _connection(self, grant: str) -> dict[str, Any]:
         if grant == "password":
             extra = {"client_id": self.client_id, "client_secret": self.client_secret}
-            extra |= {"auth_url": self.auth_url, "scope": "api"}
+            # No scope: Airflow warns of every value of an extra that is too short to be masked, such as "api".
+            extra |= {"auth_url": self.auth_url}
             return _fields(self.url, extra) | {"login": self.username, "password": self.password}
         if grant == "client_credentials":
             extra = {"client_id": self.api_key_client_id, "client_secret": self.api_key_client_secret}

@@ -40,6 +40,8 @@ def server_for(world: World) -> uvicorn.Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        # The application sends its own, because uvicorn's is late on a busy machine.
+        date_header=False,
         backlog=BACKLOG,
         # Long enough for a client that pauses between two pages to keep its connection.
         timeout_keep_alive=75,

@@ -1,4 +1,4 @@
-"""The client for an event loop: sends, sleeps and waits. What to send, and when, ``core`` says.
+"""The client for an event loop: sends, sleeps and waits. What to send, and when, ``http.exchange`` says.
 
 One client has one HTTP session and one token, for all coroutines of one loop. The only module that imports
 aiohttp: that costs a quarter of a second, so import this one late, and not on a running loop.
@@ -19,15 +19,18 @@ import certifi
 from yarl import URL
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments, Send, Sleep, Step
-from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for, trusted_roots
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
+from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
+from airflow_provider_trackunit.iris.http.transports.proxies import trusted_roots
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
     Body,
     Trouble,
     failure,
+    trouble_with_tls,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
@@ -47,6 +50,8 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+_of_the_parent: Final[list[aiohttp.ClientSession | None]] = []
+
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -57,7 +62,7 @@ _SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.Server
 class AsyncIrisClient(ClientCore):
     """Calls IRIS: authenticated, paced, retried and paged. The methods are those of :class:`~.client.IrisClient`.
 
-    The arguments are those of :class:`~.core.ClientCore`, and:
+    The arguments are those of :class:`~.http.exchange.ClientCore`, and:
 
     :param sleep: how to wait; for tests
     """
@@ -74,12 +79,43 @@ class AsyncIrisClient(ClientCore):
     ) -> None:
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
-        self._renewing: asyncio.Task[Token] | None = None
-        self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._proxies: dict[str, URL | None] = {}
+        self._renewing: asyncio.Task[Token] | None = None
+        self._begin_on_a_loop()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
+        super().renew()
+        # Kept, never closed: to close them would take them out of the parent's event loop, whose file the child shares.
+        _of_the_parent.append(self._session)
+        self._session, self._loop = None, None
+
+    def _begin_on_a_loop(self) -> None:
+        """Make all that belongs to one event loop. Nothing of it is bound to a loop before its first use there."""
+        self._session = self._renewing = None
+        self._opening = asyncio.Lock()
         # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+
+    async def _be_on_this_loop(self) -> None:
+        """Begin again where another event loop has ended; its connections ended with it.
+
+        :raises IrisConfigurationError: when the other one still runs
+        """
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise IrisConfigurationError(
+                "This client belongs to another event loop, which is not closed: its connections and locks work "
+                "there alone. Make a client for each loop, or share one with shared_client"
+            )
+        ended, self._loop = self._session, loop
+        self._begin_on_a_loop()
+        if ended is not None:
+            await ended.close()
 
     async def __aenter__(self) -> AsyncIrisClient:
         return self
@@ -89,7 +125,7 @@ class AsyncIrisClient(ClientCore):
 
     async def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
-        session, self._session = self._session, None
+        session, self._session, self._loop = self._session, None, None
         if session is not None:
             await session.close()
 
@@ -99,7 +135,7 @@ class AsyncIrisClient(ClientCore):
         :raises IrisError: as the tree in ``errors`` says
         """
         call, row = self._call(endpoint, **request)
-        return decode(build_request(call), await self._answer(call, row))
+        return decode(build_request(call), await self._drive(self._answer(call, row)))
 
     async def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
@@ -126,7 +162,7 @@ class AsyncIrisClient(ClientCore):
         try:
             while True:
                 for errand in delivery.errands():
-                    under_way[asyncio.create_task(self._fetch(errand))] = errand
+                    under_way[asyncio.create_task(self.run_errand(errand))] = errand
                 if not under_way:
                     break
                 for task in (await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))[0]:
@@ -151,27 +187,20 @@ class AsyncIrisClient(ClientCore):
 
         :raises IrisTokenError: when the token endpoint refuses
         """
-        return await self._token_rules().async_retrying(self._sleep)(self._token)
+        return await self._drive(self._authentication())
 
     async def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
         """Return the one page that a cursor names."""
         call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, (await self._answer(call, row)).body)
+        return paginator(row.paging).read(call, cursor, (await self._drive(self._answer(call, row))).body)
 
-    async def _fetch(self, errand: Errand) -> Page:
+    async def run_errand(self, errand: Errand) -> Page:
+        """Return the page of an errand, as :meth:`fetch_page` does."""
         return await self.fetch_page(errand.call, errand.row, errand.cursor)
-
-    async def _answer(self, call: Call, row: Endpoint) -> Response:
-        """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
-        request = build_request(call)
-
-        async def attempt() -> Response:
-            return await self._drive(self._attempt(call, row, request))
-
-        return await self._rules_of(call, row).async_retrying(self._sleep)(attempt)
 
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
+        await self._be_on_this_loop()
         step = next(steps)
         while True:
             try:
@@ -179,6 +208,9 @@ class AsyncIrisClient(ClientCore):
             except IrisError as error:
                 step = steps.throw(error)
                 continue
+            except BaseException:
+                steps.close()  # whoever is cancelled gives its turn back
+                raise
             try:
                 step = steps.send(outcome)
             except StopIteration as end:
@@ -266,12 +298,9 @@ class AsyncIrisClient(ClientCore):
             return self._session
 
     def _proxy(self, request: Request) -> SecretMembers:
-        """Return the proxy that the environment names for a request."""
-        origin = "/".join(request.url.split("/", 3)[:3])
-        if origin not in self._proxies:
-            proxy = proxy_for(request)
-            self._proxies[origin] = URL(proxy) if proxy else None
-        named = self._proxies[origin]
+        """Return the proxy that the environment names for a request, as aiohttp takes it."""
+        proxy = self._proxy_of(request)
+        named = URL(proxy) if proxy else None
         if named is None:
             return SecretMembers()
         login = f"{named.user}:{named.password or ''}".encode()
@@ -305,7 +334,7 @@ def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
 
 def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Trouble.UNTRUSTED
+        return trouble_with_tls(error)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return Trouble.PROXY
     if isinstance(error, _SLOW_CONNECT):

@@ -6,6 +6,7 @@ Pure. It knows no endpoint, does not page, and does not build HTTP requests.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import ipaddress
 import math
 import re
@@ -20,6 +21,20 @@ from airflow_provider_trackunit.iris.secrecy import Secret
 #: Where IRIS is (developer hub, page "REST introduction").
 BASE_URL: Final = "https://iris.trackunit.com"
 
+_ARGUMENTS: Final = ("endpoint", "method", "path_params", "query_params", "json", "headers")
+
+# What other clients and Airflow's own HTTP provider call them.
+_NAMES_ELSEWHERE: Final[Mapping[str, str]] = {
+    "params": "query_params",
+    "query": "query_params",
+    "data": "json",
+    "body": "json",
+    "url": "endpoint",
+    "path": "endpoint",
+    "conn_id": "trackunit_conn_id",
+    "http_conn_id": "trackunit_conn_id",
+}
+
 # Sent by the client itself; a caller who sets them would break the request or replace the token.
 _RESERVED_HEADERS: Final = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization"}
@@ -31,6 +46,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 # The second: text between an IPv6 address and its port, which some releases of Python pass over.
 _UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]|^[^/]*//[^/?#]*\][^:/?#]")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_GRAPHQL_PATH: Final = re.compile(r".*/graphql/?")
 _FULL_URL: Final = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 
 # Names that every library reads alike. An international one has a spelling in ASCII (xn--…).
@@ -60,12 +76,18 @@ class Call:
 
     @property
     def is_graphql(self) -> bool:
-        """Whether the body is a GraphQL query: such an answer can be an error with status 200."""
-        return (
-            self.method == "POST"
-            and isinstance(self.json, Mapping)
-            and isinstance(self.json.get("query"), str)
-        )
+        """Whether it goes to GraphQL, whose answers can be errors with status 200.
+
+        The path says so and not the body: other endpoints take a body with a ``query`` as well.
+        """
+        return _GRAPHQL_PATH.fullmatch(self.path) is not None
+
+    @property
+    def graphql_query(self) -> str:
+        """The text of the query that is sent to GraphQL, empty where none is."""
+        body = self.json if self.method == "POST" and self.is_graphql else None
+        query = body.get("query") if isinstance(body, Mapping) else None
+        return query if isinstance(query, str) else ""
 
     def with_query(self, **values: str) -> Call:
         """Return the same call with these query values, each in the place of a former value of its name."""
@@ -177,6 +199,7 @@ def make_call(
     query_params: Mapping[str, Any] | None = None,
     json: Any = None,
     headers: Mapping[str, Any] | None = None,
+    **unknown: Any,
 ) -> Call:
     """Return the checked call for an endpoint of IRIS.
 
@@ -190,6 +213,9 @@ def make_call(
     :param headers: extra headers; None values are left out, ``Authorization`` is the connection's own
     :raises IrisConfigurationError: when an argument is unusable; the text names it
     """
+    if unknown:
+        name = next(iter(unknown))
+        raise IrisConfigurationError(f"{name}: there is no such argument. {meant_by(name)}".strip())
     template, query_text = _split_endpoint(origin, endpoint)
     if json is not None:
         encode_json(json)
@@ -203,6 +229,17 @@ def make_call(
         headers=_header_pairs(headers or {}),
         endpoint=template,
     )
+
+
+def meant_by(name: str, others: Iterable[str] = ()) -> str:
+    """Return what to write in the place of an argument that does not exist, empty when nobody can tell.
+
+    :param others: what can be given besides the arguments of a request
+    """
+    meant = _NAMES_ELSEWHERE.get(name.lower())
+    close = difflib.get_close_matches(name, [*_ARGUMENTS, *others], n=1, cutoff=0.75)
+    meant = meant or next(iter(close), None)
+    return f"Write {meant}" if meant else ""
 
 
 def _method(method: Any) -> str:

@@ -1,41 +1,37 @@
-"""The client for threads: sends, sleeps and locks. What to send, and when, ``core`` says.
+"""The client for threads: sends, sleeps and locks. What to send, and when, ``http.exchange`` says.
 
 One client has one HTTP session and one token. It can be shared between threads.
 """
 
 from __future__ import annotations
 
-import http.cookiejar
+import copy
 import itertools
 import logging
 import random
-import ssl
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 import requests
 import urllib3
+from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.http.exchange import (
-    CancelledError,
-    ClientCore,
-    RequestArguments,
-    Send,
-    Sleep,
-    Step,
-)
+from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError
+from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+from airflow_provider_trackunit.iris.http.steps import CancelledError, Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
 from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
-from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
     Body,
     Trouble,
     failure,
+    trouble_with_tls,
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
@@ -61,7 +57,7 @@ _T = TypeVar("_T")
 class IrisClient(ClientCore):
     """Calls IRIS: authenticated, paced, retried and paged.
 
-    The arguments are those of :class:`~.core.ClientCore`, and:
+    The arguments are those of :class:`~.http.exchange.ClientCore`, and:
 
     :param sleep: how to wait; for tests
     """
@@ -78,8 +74,10 @@ class IrisClient(ClientCore):
     ) -> None:
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
-        self._renewing = threading.Lock()
-        self._session = _new_session()
+        self._choosing = threading.Lock()
+        self._renewing: Future[Token] | None = None
+        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
+        renew_after_fork(self)
 
     def __enter__(self) -> IrisClient:
         return self
@@ -87,9 +85,16 @@ class IrisClient(ClientCore):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def renew(self) -> None:
+        """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
+        super().renew()
+        self._choosing = threading.Lock()
+        self._renewing = None
+        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
+
     def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
-        self._session.close()
+        self._connections.close()
 
     def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
         """Return the decoded JSON of one answer; None when it has no body (204).
@@ -97,7 +102,7 @@ class IrisClient(ClientCore):
         :raises IrisError: as the tree in ``errors`` says
         """
         call, row = self._call(endpoint, **request)
-        return decode(build_request(call), self._answer(call, row))
+        return decode(build_request(call), self._drive(self._answer(call, row)))
 
     def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
@@ -134,7 +139,7 @@ class IrisClient(ClientCore):
 
         :raises IrisTokenError: when the token endpoint refuses
         """
-        return self._token_rules().retrying(self._sleep)(self._token)
+        return self._drive(self._authentication())
 
     def fetch_page(
         self, call: Call, row: Endpoint, cursor: Cursor, cancelled: threading.Event | None = None
@@ -145,17 +150,11 @@ class IrisClient(ClientCore):
         :raises CancelledError: when it was set before the answer was there
         """
         call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, self._answer(call, row, cancelled).body)
+        return paginator(row.paging).read(call, cursor, self._drive(self._answer(call, row), cancelled).body)
 
     def run_errand(self, errand: Errand, cancelled: threading.Event) -> Page:
         """Return the page of an errand, as :meth:`fetch_page` does."""
         return self.fetch_page(errand.call, errand.row, errand.cursor, cancelled)
-
-    def _answer(self, call: Call, row: Endpoint, cancelled: threading.Event | None = None) -> Response:
-        """Return an answer that holds what was asked for, after as many attempts as the rules allow."""
-        request = build_request(call)
-        retrying = self._rules_of(call, row).retrying(lambda seconds: self._pause(seconds, cancelled))
-        return retrying(lambda: self._drive(self._attempt(call, row, request), cancelled))
 
     def _pause(self, seconds: float, cancelled: threading.Event | None) -> None:
         if cancelled is not None and self._sleep is time.sleep:
@@ -172,6 +171,9 @@ class IrisClient(ClientCore):
             except IrisError as error:
                 step = steps.throw(error)
                 continue
+            except BaseException:
+                steps.close()  # whoever is interrupted gives its turn back
+                raise
             try:
                 step = steps.send(outcome)
             except StopIteration as end:
@@ -183,15 +185,42 @@ class IrisClient(ClientCore):
             raise CancelledError
         if isinstance(step, Sleep):
             return self._pause(step.seconds, cancelled)
-        return self._send(step.request) if isinstance(step, Send) else self._token()
+        return self._send(step.request) if isinstance(step, Send) else self._token(cancelled)
 
-    def _token(self) -> Token:
-        """Return the current token, or a new one; one request for it however many threads ask."""
+    def _token(self, cancelled: threading.Event | None = None) -> Token:
+        """Return the current token, or a new one: one request for it, and one outcome, however many threads ask."""
         token = self._tokens.usable()
         if token is not None:
             return token
-        with self._renewing:
-            return self._tokens.usable() or self._drive(self._renewal())
+        with self._choosing:
+            # Again, because another thread may have got one, or been refused, since.
+            token = self._tokens.usable()
+            if token is not None:
+                return token
+            renewing, is_ours = self._renewing or Future(), self._renewing is None
+            self._renewing = renewing
+        if is_ours:
+            self._renew_token(renewing, cancelled)
+        error = renewing.exception()
+        if error is not None:
+            # Each thread's own, because a traceback grows with every raise.
+            raise copy.copy(error)
+        return renewing.result()
+
+    def _renew_token(self, renewing: Future[Token], cancelled: threading.Event | None) -> None:
+        """Ask for a token, and tell all who wait for it what came of that."""
+        try:
+            token = self._drive(self._renewal(), cancelled)
+        except IrisError as error:
+            self._renewing = None
+            renewing.set_exception(error.with_traceback(None))
+        except BaseException:
+            self._renewing = None
+            renewing.set_exception(IrisNoAnswerError("The request for a token was interrupted", sent=False))
+            raise
+        else:
+            self._renewing = None
+            renewing.set_result(token)
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
@@ -207,23 +236,18 @@ class IrisClient(ClientCore):
         here these are headers and half a token.
         """
         left_s, ends_at = self._begin(request)
-        # The environment is read here, and not again by requests.
-        proxies = SecretMembers({"https": proxy_for(request), "http": None, "all": None})
         trouble_of = _trouble_before_answer
         try:
             with (
                 without_queries(),
                 answer_within(left_s),
-                self._session.request(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    data=request.body,
-                    timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
-                    allow_redirects=False,
+                self._connections.send(
+                    _prepared(request),
                     stream=True,
-                    verify=self._ca_bundle or True,
-                    proxies=proxies,
+                    timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
+                    verify=self._roots or True,
+                    # Where requests would read the environment, and ~/.netrc, for every request.
+                    proxies=SecretMembers({"https": self._proxy_of(request)}),
                 ) as answer,
             ):
                 trouble_of = _trouble_in_body
@@ -267,24 +291,14 @@ def _is_short(request: Request, answer: requests.Response) -> bool:
     return bool(request.method != "HEAD" and promised.isdigit() and answer.raw.tell() < int(promised))
 
 
-class _OurHeadersOnly(requests.auth.AuthBase):
-    """Keeps requests from putting a ``~/.netrc`` entry in the place of our Authorization header."""
-
-    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return the request as it is."""
-        return prepared
-
-
-def _new_session() -> requests.Session:
-    session = requests.Session()
-    session.headers.clear()
-    session.auth = _OurHeadersOnly()
-    # The API has no cookies; a jar would be state that travels from one answer into the next request.
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+def _prepared(request: Request) -> requests.PreparedRequest:
+    """Return a request in the shape that requests sends, to the byte: nothing of it is left to a session's settings."""
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+    prepared.headers = CaseInsensitiveDict(request.headers)
+    if request.body or request.method not in {"GET", "HEAD"}:
+        prepared.headers["Content-Length"] = str(len(request.body or b""))
+    return prepared
 
 
 def _trouble_before_answer(error: Exception) -> Trouble:
@@ -292,8 +306,7 @@ def _trouble_before_answer(error: Exception) -> Trouble:
         # How requests says that there is no file of trusted certificates where the environment says.
         return Trouble.NO_ROOTS
     if isinstance(error, requests.exceptions.SSLError):
-        # A server that hangs up in the handshake is restarting or overloaded; no certificate was refused.
-        return Trouble.BROKEN if _hung_up(error) else Trouble.UNTRUSTED
+        return trouble_with_tls(error)
     if isinstance(error, requests.exceptions.ProxyError):
         return Trouble.PROXY
     if isinstance(error, requests.exceptions.ConnectTimeout):
@@ -301,14 +314,6 @@ def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return Trouble.SLOW_ANSWER
     return Trouble.UNREACHABLE if _never_connected(error) else Trouble.BROKEN
-
-
-def _hung_up(error: object) -> bool:
-    """Return whether a TLS error is the end of the connection: requests wraps it in urllib3's, several deep."""
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return True
-    inner = getattr(error, "reason", None) or next(iter(getattr(error, "args", ())), None)
-    return isinstance(inner, Exception) and _hung_up(inner)
 
 
 def _trouble_in_body(error: Exception) -> Trouble:

@@ -1,6 +1,6 @@
-"""The ways to bring a collection into gzipped JSON Lines that ``transfer`` compares, each as a user would write it.
+"""The ways to bring a collection into files that ``transfer`` compares, each as a user would write it.
 
-Every one reads the same pages from the same server and writes with the same gzip level. Run as a process of its
+Every one reads the same pages from the same server, and those of JSON Lines write with the same gzip level. Run as a process of its
 own, ``python -m dev.benchmarks.contenders NAME URL FOLDER CONCURRENCY``, one prints its wall and CPU seconds and its
 peak memory as JSON; imports and start-up are not counted.
 """
@@ -104,8 +104,38 @@ def http_operator(url: str, folder: str, concurrency: int) -> Callable[[], int]:
     return lambda: int(operator.execute(context))
 
 
+def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], int]:
+    """Return a run of what the operator does, with typed columns."""
+    from airflow_provider_trackunit.iris.calls import make_call
+    from airflow_provider_trackunit.iris.client import IrisClient
+    from airflow_provider_trackunit.iris.export.export import export_pages
+    from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+    from airflow_provider_trackunit.iris.export.request import ExportRequest
+    from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
+    from airflow_provider_trackunit.storage import FolderStore
+
+    client = IrisClient(Credentials("client", "secret", "user", "password", auth_url=f"{url}/token"), url)
+    encoding = ParquetEncoding(columns_for(PATH))
+    encoding.join([])  # start-up, which is not counted: its first use loads what it needs
+    store = FolderStore.at(f"file://{folder}", None)
+    request = ExportRequest(
+        PATH, folder, [make_call(url, PATH)], encoding=encoding, max_concurrency=concurrency
+    )
+    return lambda: export_pages(client, request, store).records
+
+
 def dlt_rest_api(url: str, folder: str, concurrency: int) -> Callable[[], int]:  # noqa: ARG001 (has none)
     """Return a dlt pipeline from its rest_api source to local JSON Lines files."""
+    return _dlt(url, folder, "jsonl")
+
+
+def dlt_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], int]:  # noqa: ARG001 (has none)
+    """Return the same pipeline to Parquet files."""
+    return _dlt(url, folder, "parquet")
+
+
+def _dlt(url: str, folder: str, file_format: str) -> Callable[[], int]:
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
     import dlt
@@ -134,7 +164,7 @@ def dlt_rest_api(url: str, folder: str, concurrency: int) -> Callable[[], int]: 
     )
 
     def run() -> int:
-        pipeline.run(source, loader_file_format="jsonl")
+        pipeline.run(source, loader_file_format=file_format)
         trace = pipeline.last_trace.last_normalize_info
         return int(trace.row_counts["assets"])
 
@@ -178,13 +208,18 @@ def aiohttp_orjson(url: str, folder: str, concurrency: int) -> Callable[[], int]
     return lambda: asyncio.run(everything())
 
 
-CONTENDERS: dict[str, Callable[[str, str, int], Callable[[], int]]] = {
+LINES: dict[str, Callable[[str, str, int], Callable[[], int]]] = {
     "IrisToObjectStorageOperator": transfer_operator,
     "requests loop": requests_loop,
     "HttpOperator": http_operator,
     "dlt rest_api": dlt_rest_api,
     "aiohttp + orjson": aiohttp_orjson,
 }
+PARQUET: dict[str, Callable[[str, str, int], Callable[[], int]]] = {
+    "typed columns": export_to_parquet,
+    "dlt rest_api to Parquet": dlt_to_parquet,
+}
+CONTENDERS = LINES | PARQUET
 
 
 def rss_mib() -> float:

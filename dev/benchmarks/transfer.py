@@ -18,20 +18,27 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from dev.benchmarks.contenders import CONTENDERS
+from dev.benchmarks.contenders import LINES, PARQUET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 OURS = "IrisToObjectStorageOperator"
+OURS_TYPED = "typed columns"
 MEASURED = "MEASURED "
 
 
 @contextmanager
 def stub(records: int, latency_ms: float) -> Iterator[str]:
     """Yield the URL of a stub server in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.stub", f"--records={records}", f"--latency-ms={latency_ms}"]
+    command = [
+        sys.executable,
+        "-m",
+        "dev.benchmarks.stub",
+        f"--records={records}",
+        f"--latency-ms={latency_ms}",
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None  # noqa: S101 (asked for above)
     try:
@@ -51,7 +58,7 @@ def measure(name: str, url: str, concurrency: int) -> dict[str, float]:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         }
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.contenders", name, url, f"{folder}/out", str(concurrency)],
+            [sys.executable, "-m", "dev.benchmarks.contenders", name, url, f"{folder}/out", str(concurrency)],
             env=environment,
             capture_output=True,
             text=True,
@@ -66,13 +73,13 @@ def measure(name: str, url: str, concurrency: int) -> dict[str, float]:
 
 
 def side_by_side(names: list[str], records: int, latency_ms: float, concurrency: int, rounds: int) -> None:
-    """Print medians and ratios of the contenders, which take turns in every round."""
+    """Print medians and ratios of the contenders, which take turns in every round; the first is ours."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     with stub(records, latency_ms) as url:
         for _ in range(rounds):
             for name in names:
                 runs[name].append(measure(name, url, concurrency))
-    ours = medians(runs[OURS])
+    ours = medians(runs[names[0]])
     print(
         f"\n{records} assets, 1000 a page, {latency_ms:.0f} ms latency, max_concurrency {concurrency}, {rounds} rounds\n"
     )
@@ -95,12 +102,12 @@ def medians(runs: list[dict[str, float]]) -> dict[str, float]:
 
 def memory(sizes: list[int]) -> None:
     """Print the peak memory of our transfer for fleets of different sizes."""
-    print(
-        "\nPeak memory of a transfer with part_bytes of 64 MiB\n\n| records | peak MiB over idle |\n|---:|---:|"
-    )
+    print("\nPeak memory of a transfer with part_bytes of 64 MiB, in MiB over idle\n")
+    print("| records | JSON Lines | Parquet |\n|---:|---:|---:|")
     for records in sizes:
         with stub(records, 0) as url:
-            print(f"| {records:,} | {measure(OURS, url, 4)['peak_mib_over_idle']:.0f} |", flush=True)
+            peaks = [measure(name, url, 4)["peak_mib_over_idle"] for name in (OURS, OURS_TYPED)]
+            print(f"| {records:,} | {peaks[0]:.0f} | {peaks[1]:.0f} |", flush=True)
 
 
 def run_here(iris: IrisEmulator, **arguments: Any) -> tuple[dict[str, Any], float]:
@@ -172,10 +179,13 @@ def main() -> None:
     """Run everything, or the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("parts", nargs="*", default=["throughput", "latency", "memory", "limit", "fan-out"])
+    parser.add_argument(
+        "parts", nargs="*", default=["throughput", "parquet", "latency", "memory", "limit", "fan-out"]
+    )
     options = parser.parse_args()
     parts = {
-        "throughput": lambda: side_by_side(list(CONTENDERS), 100_000, 0, 4, options.rounds),
+        "throughput": lambda: side_by_side(list(LINES), 100_000, 0, 4, options.rounds),
+        "parquet": lambda: side_by_side(list(PARQUET), 100_000, 0, 4, options.rounds),
         "latency": lambda: side_by_side(
             [OURS, "requests loop", "aiohttp + orjson"], 100_000, 50, 4, options.rounds
         ),

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import TaskDeferred
+from airflow_provider_trackunit.iris.http.pacing import forget_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,7 @@ def run_to_end(
         except TaskDeferred as deferred:
             between(deferred)
             event = asyncio.run(first_event(rebuilt(deferred.trigger)))
+            forget_limits()  # the pause is over, in another process
             method = deferred.method_name
             # As in dag.test(): what was given to defer() besides the trigger is not relied on.
             arguments = {"event": event}

@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_trackunit.connection import FORM_FIELDS, hidden_fields, read_connection
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.settings import CallSettings
 
 API_USER = {"client_id": "id", "client_secret": "s3cret"}
 
@@ -62,6 +63,14 @@ def test_an_api_key_is_a_connection_without_a_login_and_goes_to_the_second_token
         (stored(API_USER, password="***"), "API password (password) came as the stand-in"),
         (stored(None), "Client ID (extra 'client_id') is missing"),
         (stored(API_USER | {"client_id": "a:b"}), "Client ID (extra 'client_id') cannot hold a colon"),
+        (stored(API_USER | {"timeout_s": "soon"}), "Timeout (extra 'timeout_s'): 'soon' is not a number"),
+        (stored(API_USER | {"timeout_s": 0}), "Timeout (extra 'timeout_s')"),
+        (
+            stored(API_USER | {"max_attempts": 2.5}),
+            "Attempts (extra 'max_attempts'): 2.5 is not a whole number",
+        ),
+        (stored(API_USER | {"max_attempts": True}), "Attempts (extra 'max_attempts')"),
+        (stored(API_USER | {"max_wait_s": -1}), "Longest wait (extra 'max_wait_s')"),
     ],
 )
 def test_what_is_missing_or_contradictory_is_named(connection: Any, named: str) -> None:
@@ -131,3 +140,22 @@ def test_the_port_is_shown_where_airflow_tests_no_connection_without_one(
 
     monkeypatch.setattr(metadata, "version", version)
     assert hidden_fields() == hidden
+
+
+@pytest.mark.parametrize("empty", [None, "", " "])
+def test_a_setting_that_is_left_empty_says_nothing(empty: Any) -> None:
+    found = read_connection(
+        stored(API_USER | {"timeout_s": empty, "max_attempts": empty, "max_wait_s": empty})
+    )
+    assert found.call == CallSettings()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"timeout_s": 7, "max_attempts": 2.0, "max_wait_s": 0},
+        {"timeout_s": "7", "max_attempts": " 2", "max_wait_s": "0.0"},
+    ],
+)
+def test_settings_are_read_as_numbers_or_as_the_text_of_a_form(written: dict[str, Any]) -> None:
+    assert read_connection(stored(API_USER | written)).call == CallSettings(7.0, 2, 0.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit import deferral, sensors, triggers
+from airflow_provider_trackunit import deferral, sensors
 from airflow_provider_trackunit._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -22,6 +22,7 @@ from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisServe
 from airflow_provider_trackunit.operators import IrisApiOperator
 from airflow_provider_trackunit.sensors import IrisSensor
 from airflow_provider_trackunit.triggers import Timing
+from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.airflow.round_trip import NO_CONTEXT, deferral_of, rebuilt, run_to_end
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ahead[0] += seconds
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(
-        triggers._IrisWait, "timing", Timing(lambda: time.time() + ahead[0], sleep, lambda: 0.0)
-    )
+    monkeypatch.setattr(IrisWait, "timing", Timing(lambda: time.time() + ahead[0], sleep, lambda: 0.0))
 
 
 def sensor(**arguments: Any) -> IrisSensor:
@@ -139,16 +138,15 @@ def test_a_permanent_error_ends_the_wait_as_in_the_other_modes(
 
 
 def test_ten_failures_in_a_row_end_the_wait_with_an_error_that_airflow_may_retry(
-    iris_connection: IrisEmulator, monkeypatch: pytest.MonkeyPatch
+    iris_connection: IrisEmulator,
 ) -> None:
-    monkeypatch.setattr(triggers, "_ATTEMPTS", 1)
     iris_connection.fault(path=ASSETS, kind="status", status=503, times=None, skip=1)
     with pytest.raises(IrisServerError, match="HTTP 503"):
-        run_to_end(lambda: sensor(soft_fail=True))
+        run_to_end(lambda: sensor(soft_fail=True, max_attempts=1))
     iris_connection.reset()
     iris_connection.fault(path=ASSETS, kind="status", status=503, times=None, skip=1)
     with pytest.raises(AirflowSkipException):
-        run_to_end(lambda: sensor(never_fail=True))
+        run_to_end(lambda: sensor(never_fail=True, max_attempts=1))
 
 
 def test_a_value_too_large_for_an_event_is_read_again(iris_connection: IrisEmulator) -> None:
@@ -244,8 +242,7 @@ def test_a_limit_of_the_token_endpoint_is_waited_for_as_well(iris_connection: Ir
 def test_a_call_that_should_not_defer_leaves_the_error_to_airflow(
     iris_connection: IrisEmulator, arguments: dict[str, Any], retry_after: str | None
 ) -> None:
-    one = operator(**arguments)
-    one.hook.max_attempts = 1
+    one = operator(max_attempts=1, **arguments)
     iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after=retry_after, times=None)
     with pytest.raises(IrisRateLimitError):
         one.execute(NO_CONTEXT)

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_trackunit import _compat
 from airflow_provider_trackunit.hooks import IrisHook
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisTokenError
+from airflow_provider_trackunit.iris.errors import (
+    IrisConfigurationError,
+    IrisRateLimitError,
+    IrisServerError,
+    IrisTokenError,
+)
+from airflow_provider_trackunit.settings import CallSettings
 
 from .masking import redacted
 
@@ -170,3 +177,102 @@ def test_a_wrong_secret_is_asked_for_once(
         IrisHook().run(ASSETS)
     assert raised.value.code == "invalid_client"
     assert iris_emulator.stats()["requests"] == 1
+
+
+def connect(patch: pytest.MonkeyPatch, iris: IrisEmulator, conn_id: str = "here", **extra: Any) -> None:
+    stored = changed(iris, "password", {})
+    stored["extra"] |= extra
+    patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(stored))
+
+
+# -- settings
+
+
+def test_settings_come_from_the_connection_and_an_argument_wins_over_it(
+    iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, iris_emulator, timeout_s="7.5", max_attempts=3)
+    assert IrisHook("here").settings == CallSettings(7.5, 3, 120.0)
+    assert IrisHook("here", timeout_s=9, max_wait_s=0).settings == CallSettings(9.0, 3, 0.0)
+    connect(monkeypatch, iris_emulator)
+    assert IrisHook("here").settings == CallSettings(60.0, 4, 120.0)
+
+
+@pytest.mark.parametrize("by_argument", [True, False], ids=["an argument", "the connection"])
+def test_the_settings_are_those_that_a_call_obeys(
+    iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch, by_argument: bool
+) -> None:
+    given: Any = {"max_attempts": 2, "max_wait_s": 5}
+    connect(monkeypatch, iris_emulator, **({} if by_argument else given))
+    iris_emulator.fault(path=ASSETS, kind="status", status=503, headers={"Retry-After": "0"}, times=2)
+    hook = IrisHook("here", **(given if by_argument else {}))
+    with pytest.raises(IrisServerError):
+        hook.run(ASSETS)
+    assert len(iris_emulator.requests(ASSETS)) == 2
+    iris_emulator.fault(path=ASSETS, kind="rate_limit", retry_after="6", times=None)
+    with pytest.raises(IrisRateLimitError):
+        hook.run(ASSETS)
+    assert len(iris_emulator.requests(ASSETS)) == 3
+
+
+# -- errors that say where
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda hook: hook.run(ASSETS),
+        lambda hook: list(hook.pages(ASSETS)),
+        lambda hook: list(hook.records(ASSETS)),
+        lambda hook: hook.first_page(ASSETS),
+        lambda hook: hook.get_conn(),
+    ],
+    ids=["run", "pages", "records", "first_page", "get_conn"],
+)
+@pytest.mark.parametrize(
+    "change", [{"client_id": ""}, {"client_secret": "wrong-secret"}, {"max_attempts": "many"}]
+)
+def test_what_is_wrong_with_a_connection_names_the_connection(
+    iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch, use: Any, change: dict[str, str]
+) -> None:
+    connect(monkeypatch, iris_emulator, **change)
+    with pytest.raises((IrisConfigurationError, IrisTokenError), match=r"\(connection 'here'\)") as raised:
+        use(IrisHook("here"))
+    assert str(raised.value).count("'here'") == 1
+
+
+def test_an_argument_that_cannot_be_sent_names_the_connection_too(iris_connection: IrisEmulator) -> None:
+    with pytest.raises(IrisConfigurationError, match=r"^endpoint: .*\(connection 'trackunit_default'\)$"):
+        IrisHook().run("https://evil.example.com/x")
+
+
+def test_the_test_button_names_no_connection_because_airflow_makes_up_its_id(
+    iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, iris_emulator, "made_up", client_id="")
+    assert "made_up" not in IrisHook("made_up").test_connection()[1]
+
+
+@pytest.mark.parametrize("method", ["run", "pages", "first_page", "records"])
+@pytest.mark.parametrize(
+    ("argument", "meant"), [("params", "query_params"), ("data", "json"), ("heders", "headers")]
+)
+def test_an_argument_of_another_client_is_refused_and_says_what_is_meant(
+    iris_connection: IrisEmulator, method: str, argument: str, meant: str
+) -> None:
+    with pytest.raises(
+        IrisConfigurationError, match=f"^{argument}: there is no such argument. Write {meant} "
+    ):
+        getattr(IrisHook(), method)(ASSETS, **{argument: {"size": 1}})
+    assert iris_connection.requests(ASSETS) == []
+
+
+def test_a_secret_too_short_to_be_masked_makes_airflow_warn_of_nothing(
+    iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr(_compat, "mask_secret", masked.append)
+    connect(monkeypatch, iris_emulator, client_secret="api")
+    IrisHook("here").test_connection()
+    assert iris_emulator.password in masked
+    assert [secret for secret in masked if len(secret) < 5] == []

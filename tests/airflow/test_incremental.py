@@ -19,6 +19,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisRateLimitError,
 )
+from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.results import read_records
 from airflow_provider_trackunit.transfers import Incremental, IrisToObjectStorageOperator
 
@@ -42,6 +43,12 @@ def context(until: str, begins: str | None = None, run_id: str | None = None) ->
     )
     instance = SimpleNamespace(dag_id="dag", task_id="pull", run_id=run_id or f"run {until}", map_index=-1)
     return {"ti": instance, "dag_run": run}
+
+
+def half_an_hour_passes(iris: IrisEmulator) -> None:
+    """Let the limit of events be over, there and here."""
+    iris.advance(1800)
+    forget_limits()
 
 
 def events(folder: Path, name: str, **options: Any) -> IrisToObjectStorageOperator:
@@ -70,7 +77,7 @@ def iris(iris_connection: IrisEmulator) -> IrisEmulator:
 
 def test_two_runs_read_everything_once_but_the_lookback(iris: IrisEmulator, tmp_path: Path) -> None:
     first = events(tmp_path, "first").execute(context("03"))
-    iris.advance(1800)
+    half_an_hour_passes(iris)
     second = events(tmp_path, "second").execute(context("05"))
     assert first["period"]["newest"] == "2026-01-03T00:00:00Z"
     assert (second["period"]["from"], second["period"]["until"]) == (
@@ -149,7 +156,7 @@ def test_a_second_run_fails_for_good_and_the_first_is_undisturbed(iris: IrisEmul
     assert len(iris.requests("/asset-event")) == asked
     with pytest.raises(IrisCheckpointError, match="is at work"):
         state.set_back(url, "2026-01-01")
-    iris.advance(1800)
+    half_an_hour_passes(iris)
     events(tmp_path, "first").execute(context("03"))
     assert state.show(url)["until"] == "2026-01-03T00:00:00Z"
     assert not list(tmp_path.glob("*.claim-*"))
@@ -160,7 +167,7 @@ def test_a_task_that_fails_lets_the_next_run_in(iris: IrisEmulator, tmp_path: Pa
     with pytest.raises(IrisRateLimitError):
         events(tmp_path, "first").execute(context("03"))
     assert not list(tmp_path.glob("*.claim-*"))
-    iris.advance(1800)
+    half_an_hour_passes(iris)
     events(tmp_path, "second").execute(context("05"))
 
 
@@ -200,7 +207,7 @@ def test_a_state_that_is_set_back_is_read_again_from_there(iris: IrisEmulator, t
     url = f"file://{tmp_path}/_state.json"
     events(tmp_path, "first").execute(context("09"))
     assert state.set_back(url, "2026-01-04")["until"] == "2026-01-04T00:00:00Z"
-    iris.advance(1800)
+    half_an_hour_passes(iris)
     second = events(tmp_path, "second").execute(context("10"))
     assert second["period"]["from"] == "2026-01-03T23:00:00Z"
     assert state.set_back(url, "2026-02-01")["until"] == "2026-01-10T00:00:00Z"
@@ -218,7 +225,7 @@ def test_a_state_goes_over_to_another_request_only_when_a_person_says_so(
     with pytest.raises(AirflowFailException, match="state adopt"):
         task.execute(context("05"))
     state.adopt(f"file://{tmp_path}/_state.json")
-    iris.advance(1800)
+    half_an_hour_passes(iris)
     task = events(tmp_path, "second")
     task.json = other
     assert task.execute(context("05"))["period"]["from"] == "2026-01-02T23:00:00Z"

@@ -20,6 +20,8 @@ from airflow_provider_trackunit.iris.errors import (
 from airflow_provider_trackunit.operators import IrisApiOperator, call_with_context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_trackunit.emulator import IrisEmulator
 
 ASSETS = "/api/asset/v1/assets"
@@ -244,11 +246,9 @@ def test_every_request_argument_is_templated(iris_connection: IrisEmulator) -> N
     assert operator.trackunit_conn_id == "c"
 
 
-def make_dag(**default_args: Any) -> Any:
+def make_dag(**arguments: Any) -> Any:
     dag_class = import_module("airflow.sdk" if AIRFLOW_VERSION >= (3, 0) else "airflow").DAG
-    return dag_class(
-        "d", schedule=None, start_date=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), default_args=default_args
-    )
+    return dag_class("d", schedule=None, start_date=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), **arguments)
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="retry policies are new in Airflow 3.3")
@@ -263,7 +263,7 @@ def test_operators_read_our_errors_by_default_mapped_ones_too_and_users_can_say_
         plain = IrisApiOperator(task_id="plain", endpoint=ASSETS)
         mapped = IrisApiOperator.partial(task_id="mapped", endpoint=ASSETS).expand(query_params=[{"size": 1}])
         given = IrisApiOperator(task_id="given", endpoint=ASSETS, retry_policy=own)
-    with make_dag(retry_policy=own):
+    with make_dag(default_args={"retry_policy": own}):
         inherited = IrisApiOperator(task_id="inherited", endpoint=ASSETS)
     assert isinstance(plain.retry_policy, IrisRetryPolicy)
     assert isinstance(mapped.unmap({"query_params": {"size": 1}}).retry_policy, IrisRetryPolicy)
@@ -277,3 +277,180 @@ def test_a_dag_with_the_operator_can_be_serialized() -> None:
     serialization = import_module("airflow.serialization.serialized_objects")
     kind = serialization.DagSerialization if AIRFLOW_VERSION >= (3, 2) else serialization.SerializedDAG
     assert '"endpoint": "/api/asset/v1/assets"' in json.dumps(kind.to_dict(dag))
+
+
+# -- no request by guess
+
+
+ORDERS = "/api/order/v1/orders"
+PAGE_OF_ORDERS = {"content": [{"id": "o"}], "totalPages": 3, "number": 0, "totalElements": 3}
+MUTATION = "mutation($after: String) { order { edges { node { id } } pageInfo { hasNextPage endCursor } } }"
+
+
+def answer_with(iris: IrisEmulator, path: str, body: Any) -> None:
+    iris.fault(
+        path=path,
+        kind="status",
+        status=200,
+        body=json.dumps(body),
+        content_type="application/json",
+        times=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "method", "body", "answer"),
+    [
+        (ORDERS, "POST", {"item": 1}, PAGE_OF_ORDERS),
+        (ORDERS, "PUT", {"item": 1}, PAGE_OF_ORDERS),
+        (ORDERS, "DELETE", None, PAGE_OF_ORDERS),
+        (ORDERS, "POST", {"item": 1}, {"content": [{"id": "o"}], "after": "more"}),
+        (
+            "/api/graphql/",
+            "POST",
+            {"query": MUTATION},
+            {"data": {"order": {"edges": [], "pageInfo": {"hasNextPage": True, "endCursor": "c"}}}},
+        ),
+    ],
+    ids=["POST", "PUT", "DELETE", "by after", "a mutation"],
+)
+def test_a_request_that_may_change_something_is_sent_once_whatever_its_answer_looks_like(
+    iris_connection: IrisEmulator, endpoint: str, method: str, body: Any, answer: Any
+) -> None:
+    answer_with(iris_connection, endpoint, answer)
+    assert run(endpoint=endpoint, method=method, json=body) == answer
+    assert len(iris_connection.requests(endpoint)) == 1
+
+
+def test_an_answer_that_looks_like_one_page_of_several_says_how_to_get_them_all(
+    iris_connection: IrisEmulator, said: Callable[[], str]
+) -> None:
+    answer_with(iris_connection, ORDERS, PAGE_OF_ORDERS)
+    run(endpoint=ORDERS, method="POST")
+    assert "If it only reads, say paginate=True" in said()
+
+
+def test_a_post_to_an_unknown_path_is_walked_where_that_is_written_out(iris_connection: IrisEmulator) -> None:
+    answer_with(iris_connection, ORDERS, {**PAGE_OF_ORDERS, "totalPages": 1, "totalElements": 1})
+    assert run(endpoint=ORDERS, method="POST", paginate=True) == [{"id": "o"}]
+
+
+@pytest.mark.parametrize("paginate", [None, True])
+def test_what_is_known_to_only_read_is_walked_without_a_word(
+    iris_connection: IrisEmulator, paginate: bool | None
+) -> None:
+    query = {"endpoint": "/api/graphql/", "method": "POST", "json": {"query": GRAPHQL}}
+    assert len(run(**query, paginate=paginate)) == 250
+    assert len(run(endpoint="/api/asset/v2/assets", query_params={"size": 100}, paginate=paginate)) == 250
+
+
+EVENTS = "/public/api/eventlog/v3/asset-event/log"
+PERIOD = {"fromTime": "2026-01-14T00:00:00Z", "toTime": "2026-01-15T00:00:00Z"}
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_walk_that_its_limit_would_interrupt_for_ever_is_refused_at_the_first_page(
+    iris_connection: IrisEmulator, deferrable: bool
+) -> None:
+    with pytest.raises(AirflowFailException, match="IrisToObjectStorageOperator") as raised:
+        run(endpoint=EVENTS, method="POST", json=PERIOD, query_params={"size": 1}, deferrable=deferrable)
+    assert "lets 2 through at a time" in str(raised.value)
+    assert len(iris_connection.requests(EVENTS)) == 1
+
+
+def test_a_walk_that_its_limit_lets_through_is_not_refused(iris_connection: IrisEmulator) -> None:
+    iris_connection.settings(event_calls_per_30_min=None)
+    events = run(endpoint=EVENTS, method="POST", json=PERIOD)
+    half = (len(events) + 1) // 2
+    assert len(run(endpoint=EVENTS, method="POST", json=PERIOD, query_params={"size": half})) == len(events)
+    assert len(iris_connection.requests(EVENTS)) == 3
+
+
+# -- arguments that are none, and settings
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("qery_params", "query_params"),
+        ("data", "json"),
+        ("http_conn_id", "trackunit_conn_id"),
+        ("timeout", "timeout_s"),
+    ],
+)
+def test_an_argument_that_does_not_exist_is_refused_and_says_what_is_meant(argument: str, meant: str) -> None:
+    given: dict[str, Any] = {"task_id": "call", "endpoint": ASSETS, argument: None}
+    with pytest.raises((TypeError, AirflowException), match=f"{argument}: Write {meant}"):
+        IrisApiOperator(**given)
+
+
+def test_an_argument_that_nobody_knows_is_refused_as_airflow_does() -> None:
+    with pytest.raises((TypeError, AirflowException), match="surprise") as raised:
+        IrisApiOperator(task_id="call", endpoint=ASSETS, surprise=1)
+    assert "Write" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dag_params", "noticed"),
+    [
+        ({"params": {"size": 5}}, {}, True),
+        ({"params": {"size": 5}}, {"other": 1}, True),
+        ({}, {"size": 5}, False),
+        ({"params": {"size": 5}, "query_params": {"size": "{{ params.size }}"}}, {}, False),
+        ({"params": {"id": "a"}, "endpoint": ASSETS + "/{{ params.id }}"}, {}, False),
+    ],
+    ids=[
+        "params of the task",
+        "those of the DAG beside them",
+        "of the DAG alone",
+        "in the query",
+        "in the path",
+    ],
+)
+def test_params_where_the_query_is_meant_are_noticed(
+    said: Callable[[], str], arguments: dict[str, Any], dag_params: dict[str, Any], noticed: bool
+) -> None:
+    with make_dag(params=dag_params):
+        operator = IrisApiOperator(**{"task_id": "call", "endpoint": ASSETS, **arguments})
+    operator.pre_execute(NO_CONTEXT)
+    assert ("write query_params" in said()) is noticed
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout_s": 0},
+        {"timeout_s": "soon"},
+        {"timeout_s": float("nan")},
+        {"timeout_s": 1e9},
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"max_attempts": True},
+        {"max_wait_s": -1},
+        {"max_wait_s": [1]},
+    ],
+)
+def test_a_setting_that_cannot_be_is_an_error_that_names_it(wrong: dict[str, Any]) -> None:
+    with pytest.raises(IrisConfigurationError, match=f"^{next(iter(wrong))}: .* is not a "):
+        IrisApiOperator(task_id="call", endpoint=ASSETS, **wrong)
+
+
+def test_the_settings_of_the_operator_hold_for_its_calls(iris_connection: IrisEmulator) -> None:
+    iris_connection.fault(path=ASSETS, kind="status", status=503, times=None)
+    with pytest.raises(IrisServerError):
+        run(endpoint=ASSETS, max_attempts=1)
+    assert len(iris_connection.requests(ASSETS)) == 1
+
+
+def test_arguments_come_from_default_args_and_into_mapped_tasks() -> None:
+    with make_dag(default_args={"trackunit_conn_id": "other", "max_attempts": 2, "max_records": 5}):
+        plain = IrisApiOperator(task_id="plain", endpoint=ASSETS)
+        mapped = IrisApiOperator.partial(task_id="mapped", endpoint=ASSETS, timeout_s=9).expand(
+            query_params=[{"size": 1}]
+        )
+    one: Any = mapped.unmap({"query_params": {"size": 1}})
+    for operator in (plain, one):
+        assert (operator.trackunit_conn_id, operator.max_records) == ("other", 5)
+        assert operator.call_settings.max_attempts == 2
+    assert one.call_settings.timeout_s == 9
+    assert one.query_params == {"size": 1}

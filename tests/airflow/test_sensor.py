@@ -16,6 +16,8 @@ from airflow_provider_trackunit.iris.errors import IrisServerError
 from airflow_provider_trackunit.sensors import IrisSensor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_trackunit.emulator import IrisEmulator
 
 ASSETS = "/api/asset/v1/assets"
@@ -67,6 +69,23 @@ def test_without_a_condition_an_object_with_something_in_it_is_enough(iris_conne
         path="/assets/", kind="status", status=200, content_type="application/json", body='{"id": "a"}'
     )
     assert poke(one) == (True, {"id": "a"})
+
+
+@pytest.mark.parametrize(
+    ("condition", "line"),
+    [
+        (None, "/api/asset/v1/assets: done, 250 records"),
+        ("totalElements > `250`", "/api/asset/v1/assets: not yet, the condition gives False"),
+        ("content[].id", "/api/asset/v1/assets: done, the condition gives ['"),
+    ],
+)
+def test_each_look_says_in_one_line_what_it_saw(
+    iris_connection: IrisEmulator, said: Callable[[], str], condition: str | None, line: str
+) -> None:
+    poke(sensor(condition=condition))
+    (found,) = [one for one in said().splitlines() if (ASSETS in one and "records" in one) or "gives" in one]
+    assert line in found
+    assert len(found) < 400
 
 
 def test_not_found_means_not_yet(iris_connection: IrisEmulator) -> None:
@@ -191,3 +210,17 @@ def test_every_request_argument_and_the_condition_are_templated() -> None:
     one.render_template_fields(variables)
     assert (one.endpoint, one.method, one.condition, one.trackunit_conn_id) == ("/api/v", "v", "v", "v")
     assert [one.path_params, one.query_params, one.json, one.headers] == [{"a": "v"}] * 4
+
+
+def test_a_wait_longer_than_the_poke_interval_is_not_slept_whatever_the_settings_allow(
+    iris_connection: IrisEmulator,
+) -> None:
+    iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="60", times=None)
+    assert poke(sensor(max_wait_s=500)) == (False, None)
+    assert len(iris_connection.requests(ASSETS)) == 1
+
+
+def test_the_settings_of_the_sensor_hold_on_the_worker(iris_connection: IrisEmulator) -> None:
+    iris_connection.fault(path=ASSETS, kind="status", status=503, times=None)
+    poke(sensor(max_attempts=1))
+    assert len(iris_connection.requests(ASSETS)) == 1

@@ -22,6 +22,7 @@ from airflow_provider_trackunit._compat import (
     object_storage_path,
 )
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisStorageError
+from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.results import read_manifest, read_records
 from airflow_provider_trackunit.storage import FolderStore, dataset_of
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
@@ -124,13 +125,15 @@ def test_two_mapped_instances_that_ask_for_different_things_in_one_folder_are_re
 def test_a_limit_that_lasts_keeps_what_came_and_says_when_to_go_on(
     iris_connection: IrisEmulator, tmp_path: Path
 ) -> None:
-    iris_connection.fault(path="/Fleet/2", kind="rate_limit")
+    # Once may be fifty pages a second; twice is the quarter of an hour.
+    iris_connection.fault(path="/Fleet/2", kind="rate_limit", times=2)
     with pytest.raises(IrisRateLimitError) as raised:
         transfer(tmp_path, endpoint=FLEET, max_concurrency=1).execute(context())
     assert raised.value.retry_after == 900
     kept = {file.name for file in tmp_path.iterdir()} - {"_checkpoint.json"}
     assert len(kept) == 1
     assert kept.pop().startswith("part-00000-")
+    forget_limits()
     transfer(tmp_path, endpoint=FLEET).execute(context())
     assert len(records_in(tmp_path)) == 200
     assert len(iris_connection.requests("/Fleet/1")) == 1
@@ -349,6 +352,7 @@ def test_every_argument_of_the_request_and_the_place_is_templated(tmp_path: Path
 
 def resumed(operator: IrisToObjectStorageOperator, deferred: TaskDeferred, run: Any) -> Any:
     """Return what the task comes to when its trigger has reported: a new operator, and only what a database keeps."""
+    forget_limits()  # the pause is over, in another process
     _, arguments = deferred.trigger.serialize()
     event = json.loads(json.dumps({"status": "done", "state": arguments["state"]}))
     return getattr(operator, deferred.method_name)(run, event=event)
@@ -358,7 +362,7 @@ def test_a_limit_that_lasts_gives_the_slot_back_and_the_transfer_goes_on_from_it
     iris_connection: IrisEmulator, tmp_path: Path
 ) -> None:
     iris_connection.settings(aemp_pool_calls=0)
-    iris_connection.fault(path="/Fleet/2", kind="rate_limit", times=2)
+    iris_connection.fault(path="/Fleet/2", kind="rate_limit", times=4)
 
     def operator() -> IrisToObjectStorageOperator:
         return transfer(tmp_path, endpoint=FLEET, deferrable=True)

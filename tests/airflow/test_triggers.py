@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit import triggers
-from airflow_provider_trackunit._compat import AIRFLOW_VERSION
+from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowException
 from airflow_provider_trackunit.emulator import IrisEmulator
-from airflow_provider_trackunit.triggers import IrisEventTrigger, IrisResumeTrigger, IrisTrigger, Timing
+from airflow_provider_trackunit.settings import CallSettings
+from airflow_provider_trackunit.triggers import (
+    IrisEventTrigger,
+    IrisResumeTrigger,
+    IrisTrigger,
+    Timing,
+    polling,
+)
+from airflow_provider_trackunit.triggers.polling import connected
+from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.airflow.round_trip import first_event, rebuilt
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
     """Let all triggers live on a clock of their own, without jitter."""
     clock = Hours()
     timing = Timing(clock=lambda: clock.now, sleep=clock.sleep, chance=lambda: 0.0)
-    monkeypatch.setattr(triggers._IrisWait, "timing", timing)
+    monkeypatch.setattr(IrisWait, "timing", timing)
     return clock
 
 
@@ -56,7 +64,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(seconds / 100)
 
     timing = Timing(lambda: NOW + (time.monotonic() - begun) * 100, sleep, lambda: 0.0)
-    monkeypatch.setattr(triggers._IrisWait, "timing", timing)
+    monkeypatch.setattr(IrisWait, "timing", timing)
 
 
 def waiting(**arguments: Any) -> IrisTrigger:
@@ -149,7 +157,6 @@ def test_started_again_elsewhere_a_trigger_has_the_same_outcome(
         ({"condition": "a ||"}, None, "IrisConfigurationError", "not a JMESPath expression"),
         ({"condition": "length(totalElements)"}, None, "IrisConfigurationError", "cannot be applied"),
         ({"endpoint": "/a/{b}"}, None, "IrisConfigurationError", "no value for b"),
-        ({"trackunit_conn_id": "nowhere"}, None, "IrisConfigurationError", "nowhere"),
     ],
 )
 def test_an_error_that_nothing_can_mend_ends_the_wait_at_once_with_its_text(  # noqa: PLR0917 (a table)
@@ -193,16 +200,17 @@ def test_nine_failures_in_a_row_pass_and_the_tenth_ends_the_wait(
     hours: Hours,
     failing_polls: int,
     status: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(triggers, "_ATTEMPTS", 1)
     iris_connection.fault(path=ASSETS, kind="status", status=503, times=failing_polls)
-    event = outcome(poll_interval_s=10)
+    event = outcome(poll_interval_s=10, max_attempts=1)
     assert event["status"] == status
     assert event.get("error") == (None if status == "done" else "IrisServerError")
 
 
-def test_a_limit_longer_than_the_interval_is_heeded(iris_connection: IrisEmulator, hours: Hours) -> None:
+def test_a_limit_longer_than_the_interval_is_heeded(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
     iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="500")
     assert outcome(poll_interval_s=60)["status"] == "done"
     assert hours.now == NOW + 60 + 500
@@ -275,7 +283,7 @@ def test_the_name_of_a_shared_client_gives_no_secret_away(iris_connection: IrisE
     from airflow_provider_trackunit.iris import sharing
 
     async def main() -> str:
-        async with triggers._connected("trackunit_default"):
+        async with connected("trackunit_default", CallSettings()):
             return repr(dict(sharing._clients[asyncio.get_running_loop()]))
 
     shown = asyncio.run(main())
@@ -308,7 +316,6 @@ def test_a_wait_outlives_an_emulator_that_goes_away_and_comes_back(
     iris = IrisEmulator.start(assets=5)
     port = int(iris.url.rpartition(":")[2])
     monkeypatch.setenv("AIRFLOW_CONN_TRACKUNIT_DEFAULT", iris.connection_json())
-    monkeypatch.setattr(triggers, "_ATTEMPTS", 1)
     running = [iris]
 
     def change(now: float) -> None:
@@ -319,7 +326,7 @@ def test_a_wait_outlives_an_emulator_that_goes_away_and_comes_back(
 
     hours.at = change
     try:
-        event = outcome(condition="totalElements > `5`", poll_interval_s=10)
+        event = outcome(condition="totalElements > `5`", poll_interval_s=10, max_attempts=1)
     finally:
         for one in running:
             one.stop()
@@ -432,10 +439,10 @@ def test_a_watcher_fires_once_for_new_records_and_never_again_for_the_same(
 
 
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lift the client's own pacing of the events, which runs on real time."""
+    """Lift what the client holds back by itself, which it does in real time."""
     from airflow_provider_trackunit.iris.http.pacing import Pacer
 
-    monkeypatch.setattr(Pacer, "reserve", lambda *_: 0.0)
+    monkeypatch.setattr(Pacer, "ask", lambda *_: 0.0)
 
 
 def test_asset_events_are_polled_as_often_as_their_limit_lasts_every_page_counted(
@@ -500,16 +507,215 @@ def test_a_watcher_of_a_moving_period_begins_now_and_says_so_to_the_store(
     ]
 
 
-def test_a_watcher_survives_what_a_person_has_to_mend(
+BROKEN = [
+    pytest.param({"kind": "status", "status": 403}, "IrisPermissionError", "HTTP 403", id="a missing right"),
+    pytest.param({"kind": "html"}, "IrisUnexpectedResponseError", "instead of JSON", id="a web page"),
+    pytest.param(
+        {"kind": "status", "status": 503}, "IrisServerError", "HTTP 503", id="IRIS is away for long"
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "error", "message"), BROKEN)
+def test_a_watcher_that_a_person_has_to_mend_says_so_once_and_goes_on_when_it_is_mended(  # noqa: PLR0917 (a table)
     events_only: IrisEmulator,
     hours: Hours,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    fault: dict[str, Any],
+    error: str,
+    message: str,
 ) -> None:
     unlimited(monkeypatch)
-    events_only.fault(path=LOG, kind="status", status=403, times=2)
-    events = asyncio.run(take(watcher(), hours, 4))
-    assert [event["count"] for event in events] == [1]
+    events_only.fault(path=LOG, **fault, times=40)
+    broken, *others = asyncio.run(take(watcher(max_attempts=1), hours, 60))
+    assert message in broken.pop("message")
+    at = "2026-01-15T05:50:00Z"
+    assert broken == {"error": error, "count": 0, "watermark": at, "records_from": at}
+    assert [one["count"] for one in others] == [1]
+
+
+def test_a_watcher_says_another_error_too_and_the_same_one_again_after_a_success(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    for status, times, skip in ((403, 3, 0), (400, 3, 0), (403, 2, 1)):
+        events_only.fault(path=LOG, kind="status", status=status, times=times, skip=skip)
+    told = asyncio.run(take(watcher(), hours, 12))
+    assert [one.get("error") for one in told] == [
+        "IrisPermissionError",
+        "IrisBadRequestError",
+        None,
+        "IrisPermissionError",
+    ]
+
+
+def test_an_error_that_was_told_is_not_told_again_by_a_triggerer_that_was_restarted(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_TRACKUNIT_DEFAULT", events_only.connection_json(client_secret="wrong-secret")
+    )
+    store = Store()
+    (broken,) = asyncio.run(take(kept(store), hours, 3))
+    assert broken["error"] == "IrisTokenError"
+    assert "Check Client ID and Client secret" in broken["message"]
+    assert "(connection 'trackunit_default')" in broken["message"]
+    assert "wrong-secret" not in json.dumps(broken)
+    assert asyncio.run(take(kept(store), hours, 3)) == []
+
+
+def kept(store: Store, **arguments: Any) -> IrisEventTrigger:
+    """Return a watcher of an asset that has this state."""
+    trigger = watcher(**arguments)
+    trigger.asset_state_store = store  # type: ignore[assignment] # as the triggerer does
+    return trigger
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"poll_interval_s": 120},
+        {"trackunit_conn_id": "another"},
+        {"timeout_s": 5, "max_attempts": 1, "max_wait_s": 1},
+        {"start_from": "2026-01-14T00:00:00Z"},
+    ],
+    ids=["another interval", "another connection", "other settings", "another start"],
+)
+def test_a_watermark_outlives_how_it_is_asked_for(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    unlimited(monkeypatch)
+    monkeypatch.setenv("AIRFLOW_CONN_ANOTHER", events_only.connection_json())
+    store = Store()
+    assert [one["count"] for one in asyncio.run(take(kept(store), hours, 2))] == [1]
+    events_only.add_events(event_at("2026-01-15T06:10:00Z", "x"))
+    (fired,) = asyncio.run(take(kept(store, **change), hours, 2))
+    assert (fired["count"], fired["records_from"]) == (1, "2026-01-15T06:00:00Z")
+
+
+def test_an_event_that_a_dying_triggerer_may_not_have_passed_on_is_fired_again(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    store = Store()
+    fired = asyncio.run(first_event(kept(store)))
+    assert asyncio.run(take(kept(store), hours, 2)) == [fired]
+    assert asyncio.run(take(kept(store), hours, 2)) == []
+
+
+def test_another_request_has_a_watermark_of_its_own(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    store = Store()
+    for size in (10, 20):
+        fired = asyncio.run(take(kept(store, query_params={"size": size}), hours, 2))
+        assert [one["records_from"] for one in fired] == ["2026-01-15T05:50:00Z"]
+
+
+def test_any_number_of_records_with_the_newest_watermark_fire_once(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    events_only.add_events(*(event_at("2026-01-15T06:10:00Z", f"e{number}") for number in range(1500)))
+    store = Store()
+    assert [one["count"] for one in asyncio.run(take(kept(store), hours, 3))] == [1501]
+    assert asyncio.run(take(kept(store), hours, 3)) == []
+    events_only.add_events(event_at("2026-01-15T06:10:00Z", "late"))
+    assert [one["count"] for one in asyncio.run(take(kept(store), hours, 3))] == [1]
+    assert max(len(json.dumps(value)) for value in store.values.values()) < 65_535
+
+
+# -- a connection that Airflow does not give
+
+
+class Backend:
+    """A secrets backend that is away for a while, and says what Airflow says then."""
+
+    def __init__(self, failures: int, patch: pytest.MonkeyPatch) -> None:
+        self.left = failures
+        self.reads = 0
+        self._read: Any = vars(polling)["connection_in_loop"]
+        patch.setattr(polling, "connection_in_loop", self.read)
+
+    async def read(self, conn_id: str) -> Any:
+        self.reads += 1
+        if self.left > 0:
+            self.left -= 1
+            raise AirflowException(f"The conn_id `{conn_id}` isn't defined")
+        return await self._read(conn_id)
+
+
+def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Backend(9, monkeypatch)
+    assert outcome() == {"status": "done", "value": 1, "state": {"a": 1}}
+    assert backend.reads == 10
+    assert hours.now == NOW + 10 * 60
+
+
+def test_a_connection_that_stays_away_ends_the_wait_and_names_it(hours: Hours) -> None:
+    event = outcome(trackunit_conn_id="nowhere")
+    assert (event["status"], event["error"]) == ("error", "IrisConfigurationError")
+    assert "Connection 'nowhere' cannot be read" in event["message"]
+    assert hours.now == NOW + 9 * 60
+
+
+def test_a_connection_that_comes_back_after_the_deadline_is_a_timeout(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Backend(100, monkeypatch)
+    assert outcome(deadline_epoch_s=NOW + 150)["status"] == "timeout"
+    assert (hours.now, backend.reads) == (NOW + 150, 4)
+
+
+def test_a_watcher_waits_for_its_connection_and_reports_it_only_when_that_lasts(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    Backend(9, monkeypatch)
+    assert [one["count"] for one in asyncio.run(take(watcher(), hours, 2))] == [1]
+    Backend(30, monkeypatch)
+    broken, found = asyncio.run(take(watcher(), hours, 10))
+    assert (broken["error"], found["count"]) == ("IrisConfigurationError", 1)
+
+
+def test_an_incomplete_connection_ends_the_wait_at_once_and_names_it(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKUNIT_DEFAULT", iris_connection.connection_json(client_id=""))
+    event = outcome()
+    assert event["error"] == "IrisConfigurationError"
+    assert event["message"].endswith("(connection 'trackunit_default')")
+    assert hours.now == NOW
+
+
+# -- settings
+
+
+def test_the_settings_of_the_connection_hold_in_the_triggerer_and_an_argument_wins(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = json.loads(iris_connection.connection_json())
+    settings["extra"] |= {"max_attempts": 3}
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKUNIT_DEFAULT", json.dumps(settings))
+    for given, sent in ((None, 3), (1, 1)):
+        iris_connection.reset()
+        iris_connection.fault(
+            path=ASSETS, kind="status", status=503, headers={"Retry-After": "0"}, times=None
+        )
+        outcome(deadline_epoch_s=hours.now, max_attempts=given)
+        assert len(iris_connection.requests(ASSETS)) == sent
+
+
+def test_each_poll_says_in_one_line_what_it_saw(
+    iris_connection: IrisEmulator, hours: Hours, said: Callable[[], str]
+) -> None:
+    outcome(condition="totalElements > `250`", deadline_epoch_s=NOW + 90)
+    lines = [line for line in said().splitlines() if "not yet, the condition gives False" in line]
+    assert len(lines) == len(iris_connection.requests(ASSETS)) == 2
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="shared streams are new in Airflow 3.3")

@@ -15,6 +15,7 @@ from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 from dev.airflow_home import ROOT
+from tests.iris.error_table import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,10 +48,10 @@ class Case:
     def hook(self) -> IrisHook:
         return IrisHook(max_attempts=1)
 
-    def transfer(self, path: str, map_index: int) -> None:
+    def transfer(self, path: str, map_index: int, **request: Any) -> None:
         run = SimpleNamespace(dag_id="assets", task_id="assets", run_id="run", map_index=map_index)
         operator = IrisToObjectStorageOperator(
-            task_id="assets", endpoint="/api/asset/v2/assets", output_path=path
+            task_id="assets", endpoint="/api/asset/v2/assets", output_path=path, **request
         )
         operator.execute({"ti": run})  # type: ignore[arg-type,typeddict-item,unused-ignore]
 
@@ -110,7 +111,7 @@ def foreign_link(case: Case) -> None:
 
 def shared_folder(case: Case) -> None:
     case.transfer(f"file://{case.folder}", 0)
-    case.transfer(f"file://{case.folder}", 1)
+    case.transfer(f"file://{case.folder}", 1, query_params={"size": 50})
 
 
 def unwritable(case: Case) -> None:
@@ -142,6 +143,11 @@ def as_original() -> Iterator[None]:
         yield
     except AirflowFailException as error:
         raise (error.__cause__ or error) from None
+
+
+def test_the_table_is_the_one_that_both_clients_are_held_to() -> None:
+    lines = re.findall(r"^\| (.+) \| `(Iris\w+)` \| (yes|no) \|$", PAGE, re.MULTILINE)
+    assert lines == [(row.what, row.error.__name__, "yes" if row.again else "no") for row in TABLE]
 
 
 def test_every_error_has_a_section_and_every_section_is_an_error() -> None:

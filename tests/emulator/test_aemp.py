@@ -6,6 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from airflow_provider_trackunit.emulator.machines.datapoints import READERS, STANDARD, list_key
+from airflow_provider_trackunit.emulator.machines.extension import EXTENDED
 from tests.emulator.conftest import ASSETS, FLEET, Api
 
 WINDOW = "2026-01-01T00:00:00Z/2026-01-15T00:00:00Z"
@@ -145,11 +147,39 @@ def test_a_dense_series_has_several_pages_without_gaps(api: Api) -> None:
             "faultCode",
             {"datetime", "CodeIdentifier", "CodeDescription", "CodeSeverity", "CodeSource"},
         ),
-        ("EngineSpeed", "engineSpeed", {"datetime", "speed"}),
+        ("EngineSpeed", "engineSpeed", {"datetime", "speed", "speedUnits"}),
     ],
 )
 def test_each_datapoint_has_its_list_key(api: Api, datapoint: str, key: str, members: set[str]) -> None:
     assert set(api.json(series(first_pin(api), datapoint))[key][0]) == members
+
+
+def test_every_block_and_every_datapoint_is_reported_by_some_machine(api: Api) -> None:
+    api.iris.settings(aemp_url_interval_s=None)
+    rows = [row for page in (1, 2) for row in api.json(f"{FLEET}/{page}?addExtendedData=true")["equipment"]]
+    blocks = {name for row in rows for name in row}
+    assert blocks >= {"Location" if name == "Locations" else name for name in STANDARD}
+    assert blocks >= {name[0].lower() + name[1:] for name in EXTENDED}
+    # The developer hub counts 93, two of which the standard's series have as well.
+    assert len(STANDARD) == 16
+    assert len(EXTENDED) == 93
+    pins = [row["EquipmentHeader"]["PIN"] for row in rows if "PIN" in row["EquipmentHeader"]]
+    week = "2026-01-08T00:00:00Z/2026-01-15T00:00:00Z"
+    for datapoint in READERS:
+        pages = (api.json(series(pin, datapoint, week)) for pin in pins)
+        assert any(page[list_key(datapoint)] for page in pages), datapoint
+
+
+def test_a_machine_reports_in_its_series_what_it_reports_in_the_snapshot(api: Api) -> None:
+    api.iris.settings(aemp_url_interval_s=None)
+    for row in api.json(f"{FLEET}/1")["equipment"][:12]:
+        pin = row["EquipmentHeader"].get("PIN")
+        for datapoint in STANDARD if pin else ():
+            rows = api.json(series(pin, datapoint, "2026-01-14T18:00:00Z/2026-01-15T06:00:00Z"))[
+                list_key(datapoint)
+            ]
+            block = row.get("Location" if datapoint == "Locations" else datapoint)
+            assert rows[-1:] == ([block] if block else []), (pin, datapoint)
 
 
 def test_an_empty_history_is_an_empty_list(api: Api) -> None:

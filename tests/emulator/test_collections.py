@@ -17,6 +17,9 @@ ENVELOPED = [
     "/api/custom-fields/v1/definitions",
     "/api/custom-fields/v1/values?entityId=7",
     "/api/alerts/v1/configurations",
+    "/api/organization/v1/accounts/terms-and-conditions",
+    "/api/fleet-data-health/v1beta1/issues",
+    "/api/emissions/v2/emissions/daily",
 ]
 
 
@@ -129,9 +132,9 @@ def test_some_sites_are_listed_but_not_visible(api: Api) -> None:
 
 def test_site_history_takes_assets_and_a_period(api: Api) -> None:
     path = "/api/site/v1/sites/history"
-    period = {"fromTime": "2026-01-14T00:00:00Z", "toTime": "2026-01-15T06:00:00Z", "size": "1000"}
+    period = {"fromTime": "2026-01-10T00:00:00Z", "toTime": "2026-01-15T06:00:00Z", "size": "1000"}
     rows = api.json(path, params=period)["content"]
-    assert all("2026-01-14T00:00:00Z" <= row["enteredAt"] <= "2026-01-15T06:00:00Z" for row in rows)
+    assert all("2026-01-10T00:00:00Z" <= row["enteredAt"] <= "2026-01-15T06:00:00Z" for row in rows)
     assert rows[0]["leftAt"]
     assert rows[-1]["leftAt"] is None
     wanted = rows[0]["assetId"]
@@ -211,3 +214,80 @@ def test_can_faults_want_integer_machine_ids(api: Api) -> None:
     body["canFaultsRequest"]["machineIds"] = ["00000000-0000-0000-0000-000001500000"]
     assert api.ask("/public/api/can-faults/faults", "POST", json=body).status_code == 400
     assert api.json("/public/api/machine/machines/1500000")["machineId"] == 1_500_000
+
+
+@pytest.mark.parametrize(
+    ("lists", "key"),
+    [
+        ("/api/customer/v1/customers", "id"),
+        ("/api/alerts/v1/configurations", "id"),
+        ("/api/fleet-data-health/v1beta1/issues", "id"),
+    ],
+)
+def test_what_is_listed_is_found_by_its_id_and_nothing_else_is(api: Api, lists: str, key: str) -> None:
+    for row in api.json(lists)["content"]:
+        assert api.json(f"{lists}/{row[key]}") == row
+    assert api.ask(f"{lists}/nonsense").status_code == 404
+
+
+def test_a_customer_has_contacts_and_assets(api: Api) -> None:
+    customer = f"/api/customer/v1/customers/{api.json('/api/customer/v1/customers')['content'][1]['id']}"
+    contacts = api.json(f"{customer}/contacts")["content"]
+    assert api.json(f"{customer}/contacts/{contacts[0]['id']}") == contacts[0]
+    assets = walked(api, f"{customer}/assets", 50)
+    assert len(assets) == 100
+    assert api.ask(f"{ASSETS}/{assets[0]['assetId']}").status_code == 200
+
+
+def test_custom_fields_have_values_of_every_type_and_remember_what_was_dropped(api: Api) -> None:
+    rows = api.json("/api/custom-fields/v1/values?entityId=7")["content"]
+    types = {type(row["value"]) for row in rows}
+    assert types == {type(None), float, bool, str, list, dict}
+    assert [row["lastIncompatibleValue"] for row in rows if row["value"] is None] == ["North yard"]
+
+
+def test_faults_are_summed_up_by_code_and_told_by_unit(api: Api) -> None:
+    interval = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-15T00:00:00Z"}
+    body = {"canFaultsRequest": {"machineIds": [1_500_000, 1_500_007], "interval": interval}}
+    faults = api.json("/public/api/can-faults/faults", "POST", json=body)["canFaults"]
+    summed = api.json("/public/api/can-faults/faults-summary", "POST", json=body)["canFaultsSummary"]
+    assert sum(code["count"] for code in summed) == len(faults)
+    path = "/public/api/can-faults/get-unit-active-faults"
+    assert (
+        api.json(f"{path}?unitId=750000")["list"]
+        == api.json(path, "POST", json={"unitIds": [750000]})["list"]
+    )
+    assert api.ask(path).status_code == 400
+
+
+def test_issues_of_an_asset_are_those_of_the_list(api: Api) -> None:
+    issue = api.json("/api/fleet-data-health/v1beta1/issues")["content"][1]
+    assert api.json(f"/api/fleet-data-health/v1beta1/assets/{issue['assetId']}/issues")["content"] == [issue]
+
+
+def test_emissions_follow_from_what_was_burnt(api: Api) -> None:
+    base = "/api/emissions/v2"
+    day, month = (api.json(f"{base}/emissions/{period}")["content"][0] for period in ("daily", "monthly"))
+    assert 0 <= day["fuelLitres"] < month["fuelLitres"]
+    assert api.json(f"{base}/emissions/monthly/kpis", "POST", json={})["co2Kilograms"] > 0
+    assert api.json(f"{base}/sites/7/emissions/monthly")["content"]
+
+
+def test_compaction_tells_of_trips(api: Api) -> None:
+    base = "/api/compaction/v1/compactions"
+    trip = api.json(f"{base}/trips", "POST", json={})["trips"][0]
+    assert api.json(f"{base}/trips/{trip['id']}") == trip
+    assert len(api.json(f"{base}/trips/{trip['id']}/compactions")["compactions"]) == 5
+    assert api.ask(f"{base}/trips/nonsense").status_code == 404
+
+
+def test_service_plans_and_statuses_fill_every_member_somewhere(api: Api) -> None:
+    base = "/api/service-management/v2/plans"
+    plans = api.json(base)["servicePlans"]
+    assert {plan["isPublic"] for plan in plans} == {True, False}
+    assert plans[0]["plannedServices"][0]["cumulativeOperatingHoursCriteria"]
+    ids = [row["id"] for row in api.json(f"{ASSETS}?size=20")["content"]]
+    found = [
+        api.json(f"{base}/assignments/service-status?assetId={at}")["plannedServiceStatuses"][0] for at in ids
+    ]
+    assert all(any(status[member] is not None for status in found) for member in found[0])

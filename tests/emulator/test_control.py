@@ -8,15 +8,18 @@ import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from airflow_provider_trackunit.emulator.assets import asset
-from airflow_provider_trackunit.emulator.fleet import ON_AEMP, Fleet
+from airflow_provider_trackunit.emulator.api.assets import asset
+from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, Fleet
 from airflow_provider_trackunit.emulator.world import World
 from tests.emulator.conftest import ASSETS, FLEET, Api
+
+COMMAND = [sys.executable, "-m", "airflow_provider_trackunit.emulator"]
 
 
 @pytest.mark.parametrize(
@@ -137,17 +140,32 @@ def test_a_million_assets_run_in_a_process_that_ends_with_the_handle() -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_where_it_is_and_ends_on_a_signal(ending: signal.Signals) -> None:
-    command = [sys.executable, "-m", "airflow_provider_trackunit.emulator", "--assets", "10"]
+def test_the_command_prints_where_it_is_and_ends_on_a_signal(ending: signal.Signals, tmp_path: Path) -> None:
+    switches = tmp_path / "switches.json"
+    switches.write_text('{"unknown_path_status": 404}')
+    command = [*COMMAND, "--assets", "10", "--settings", str(switches)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own module
         assert child.stdout
         assert child.stderr
         first = child.stdout.readline()
         assert first.startswith("IRIS emulator on http://127.0.0.1:")
+        assert IrisEmulator(first.split()[-1]).settings()["unknown_path_status"] == 404
         child.send_signal(ending)
         rest, complaints = child.stdout.read(), child.stderr.read()
     assert "api_key_client_id: emulator-key" in rest
     assert (complaints, child.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("text", ['{"nonsense": 1}', None], ids=["unknown", "no file"])
+def test_switches_that_cannot_be_used_end_the_command_with_one_line(tmp_path: Path, text: str | None) -> None:
+    switches = tmp_path / "switches.json"
+    if text is not None:
+        switches.write_text(text)
+    command = [*COMMAND, "--settings", str(switches)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert str(switches) in done.stderr
 
 
 def test_the_package_and_the_plugin_import_no_server_library() -> None:

@@ -67,3 +67,14 @@ def test_an_event_can_happen_now(free: Api) -> None:
     free.iris.add_events({"criticality": "CRITICAL", "timeOn": "2026-01-11T00:00:01Z"})
     assert "2026-01-11T00:00:01Z" in {row["timeOn"] for row in events(free, PERIOD)}
     assert "2026-01-11T00:00:01Z" in {row["timeOn"] for row in events(free, {}, ACTIVE)}
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1500])
+def test_many_events_can_begin_at_the_same_time(free: Api, at_once: int) -> None:
+    free.iris.settings(events_at_once=at_once)
+    period = {"fromTime": "2026-01-01T00:00:00Z", "toTime": "2026-01-15T00:00:00Z"}
+    rows = [row for page in range(3) for row in events(free, period, query=f"size=1000&page={page}")]
+    times = [row["timeOn"] for row in rows]
+    assert {times.count(time) for time in set(times)} == {at_once}
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert all(period["fromTime"] <= time <= period["toTime"] for time in times)

@@ -108,3 +108,46 @@ def test_the_token_endpoint_can_fail_too(api: Api) -> None:
 def test_a_rule_that_cannot_be_read_is_refused(api: Api, rule: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         api.iris.fault(**rule)  # type: ignore[arg-type]
+
+
+GRAPHQL = {"query": "{assets(first: 2){edges{node{name}}}}"}
+
+
+@pytest.mark.parametrize("keep_data", [False, True])
+@pytest.mark.parametrize(
+    "codes", [["UNAUTHENTICATED"], ["INTERNAL_SERVER_ERROR"], ["NOT_FOUND", "RATE_LIMITED"]], ids=str
+)
+def test_graphql_can_answer_200_with_errors_beside_some_data_or_none(
+    api: Api, codes: list[str], keep_data: bool
+) -> None:
+    api.iris.fault("/graphql/", "graphql_errors", codes=codes, reset_in_ms=1500, keep_data=keep_data)
+    answer = api.json("/api/graphql/", "POST", json=GRAPHQL)
+    assert [error["extensions"]["code"] for error in answer["errors"]] == codes
+    waits = [error["extensions"].get("resetIn") for error in answer["errors"]]
+    assert waits == [1500 if code == "RATE_LIMITED" else None for code in codes]
+    assert bool(answer["data"]) == keep_data
+    assert "errors" not in api.json("/api/graphql/", "POST", json=GRAPHQL)
+
+
+def test_an_answer_of_promql_can_say_that_it_is_not_all(api: Api) -> None:
+    asset = api.json(ASSETS)["content"][0]["id"]
+    path = f"/api/time-series/v1/assets/{asset}/prometheus/api/v1/query?query=advanced_sensor_run_1[1d]"
+    api.iris.fault("/query", "partial")
+    assert [api.json(path)["isPartial"] for _ in range(2)] == [True, False]
+
+
+def test_a_body_without_a_length_can_end_early_and_only_its_text_shows_it(api: Api) -> None:
+    api.iris.fault(ASSETS, "cut", keep_bytes=40)
+    response = api.ask(ASSETS)
+    assert "content-length" not in response.headers
+    assert "transfer-encoding" not in response.headers
+    assert (response.status_code, len(response.content)) == (200, 40)
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502])
+@pytest.mark.parametrize("coding", ["br", "zstd", "nonsense"])
+def test_an_error_can_come_in_a_coding_that_nobody_reads(api: Api, status: int, coding: str) -> None:
+    api.iris.fault(ASSETS, status=status, body="???", headers={"Content-Encoding": coding})
+    response = api.http.get(api.iris.url + ASSETS, stream=True)
+    assert (response.status_code, response.headers["Content-Encoding"]) == (status, coding)
+    assert response.raw.read(decode_content=False) == b"???"

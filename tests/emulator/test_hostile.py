@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from airflow_provider_trackunit.emulator.hostile import TRICKS
-from airflow_provider_trackunit.emulator.tricks import Trick
+from airflow_provider_trackunit.emulator.faults.hostile import TRICKS
+from airflow_provider_trackunit.emulator.settings import Trick
 
 from .conftest import ASSETS, FLEET, Api
 

@@ -8,18 +8,17 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from airflow_provider_trackunit.iris.export.results import fingerprint
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.export.export import ExportRequest
+from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, build_request
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.fuzz.documents import VALUES
-from tests.fuzz.wires import ORIGIN
+from tests.fuzz.wires import ORIGIN, USER
 
 TEMPLATE = "/public/api/aemp/v2/15143/-3/Fleet/Equipment/ID/{pin}/{datapoint}/x"
 
@@ -148,6 +147,10 @@ ARGUMENTS = st.fixed_dictionaries(
 )
 
 
+def export_of(call: Call) -> ExportRequest:
+    return ExportRequest(endpoint="/api/x", output_path="memory://x", calls=[call])
+
+
 @given(arguments=ARGUMENTS)
 def test_arguments_of_any_kind_make_a_request_to_iris_or_one_of_our_errors(arguments: dict[str, Any]) -> None:
     made = request_of(**arguments)
@@ -160,10 +163,10 @@ def test_arguments_of_any_kind_make_a_request_to_iris_or_one_of_our_errors(argum
     assert "Authorization" not in {name.title() for name in request.headers}
     # What the walk and the export make of it before anything is sent.
     row = find(call)
-    row.paced(call)
-    fingerprint([call], None)
+    row.counted(call)
+    assert export_of(call).fingerprint(USER)
     try:
-        Frontier([call]).errands(1)
+        assert len(Frontier().ask([call], (), 1)[1]) == 1
     except IrisConfigurationError:
         return
 
@@ -184,8 +187,7 @@ def test_a_body_that_cannot_be_written_is_refused_before_an_export_begins(body: 
         call = make_call(ORIGIN, "/api/x", method="POST", json=body)
     except IrisConfigurationError:
         return
-    assert ExportRequest(endpoint="/api/x", output_path="memory://x", calls=[call])
-    assert fingerprint([call], "gzip")
+    assert export_of(call).fingerprint(USER)
 
 
 @pytest.mark.parametrize("argument", ["method", "path_params", "query_params", "headers"])

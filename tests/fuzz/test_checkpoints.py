@@ -9,17 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from airflow_provider_trackunit.iris.export.results import (
-    Checkpoint,
-    Manifest,
-    Part,
-    Run,
-    Skipped,
-    read_checkpoint,
-    read_manifest,
-    write_checkpoint,
-)
-from airflow_provider_trackunit.iris.pages.position import Ahead, Open, Position
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,8 +19,13 @@ from airflow_provider_trackunit.iris.errors import (
     IrisError,
     IrisPaginationError,
 )
-from airflow_provider_trackunit.iris.export.export import ExportRequest, export_pages, progress_in
+from airflow_provider_trackunit.iris.export.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.folder import progress_in
+from airflow_provider_trackunit.iris.export.manifest import Manifest, Part, Run, Skipped, read_manifest
+from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response
+from airflow_provider_trackunit.iris.pages.frontier import Frontier, OpenWalk
 from tests.fuzz.documents import VALUES, hostile, nearly
 from tests.fuzz.wires import JSON, ORIGIN, with_threads
 from tests.iris.export.stores import Killed, MemoryStore, MortalStore, result_of
@@ -121,48 +115,67 @@ def test_whatever_lies_in_the_folder_every_record_comes_out_once(
 
 
 SIZES = st.one_of(st.integers(0, 7), st.integers(-5, 2**64))
+PARTS = [one["name"] for one in CHECKPOINT["parts"]]
 NAMES = st.one_of(
-    st.sampled_from(
-        ["part-00000.jsonl.gz", "part-00001.jsonl.gz", "../part-00000.jsonl.gz", "_manifest.json"]
-    ),
+    st.sampled_from([*PARTS, f"../{PARTS[0]}", "part-00000.jsonl.gz", "_manifest.json", "notes.txt"]),
     st.text(max_size=5),
 )
 CURSORS = st.one_of(
     st.fixed_dictionaries({"page": SIZES}, optional={"of": SIZES}),
     st.dictionaries(st.sampled_from(["page", "of", "after", "x"]), VALUES, max_size=3),
 )
-POSITIONS = st.builds(
-    Position,
+MAYBE_SIZES = st.none() | st.integers(-1, 2**64)
+PAIRS = st.sampled_from([(None, None), (3, 4), (0, 2**64), (-1, None)])
+WALKS = st.lists(
+    st.builds(
+        OpenWalk,
+        item=SIZES,
+        todo=st.lists(CURSORS, max_size=2).map(tuple),
+        reached=SIZES,
+        ends_at=MAYBE_SIZES,
+        whole=st.booleans(),
+        came=SIZES,
+        records=SIZES,
+        announced=PAIRS,
+        pages=PAIRS,
+    ),
+    max_size=2,
+).map(tuple)
+FRONTIERS = st.builds(
+    Frontier,
     next_item=SIZES,
-    open=st.lists(st.builds(Open, SIZES, CURSORS), max_size=2),
-    ahead=st.lists(st.builds(Ahead, SIZES, CURSORS, st.one_of(st.none(), CURSORS)), max_size=2),
-    announced=st.one_of(st.none(), SIZES),
+    open=WALKS,
+    given_up=WALKS,
+    announced=MAYBE_SIZES,
+    pages=MAYBE_SIZES,
+    came=SIZES,
 )
 GENUINE = read_checkpoint(UNFINISHED["_checkpoint.json"])
 
 
 @given(
-    position=st.one_of(st.just(GENUINE.position), POSITIONS),
-    parts=st.one_of(st.just(GENUINE.parts), st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=2)),
+    frontier=st.one_of(st.just(GENUINE.frontier), FRONTIERS),
+    parts=st.one_of(
+        st.just(GENUINE.parts), st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=2).map(tuple)
+    ),
     lost=st.sets(st.sampled_from(sorted(UNFINISHED))),
     items=st.sampled_from([None, [{"customer": "a"}], [{"customer": "a"}, {"customer": "b"}]]),
 )
 def test_a_checkpoint_that_was_meant_to_mislead_loses_no_file_and_raises_nothing_else(
-    position: Position, parts: list[Part], lost: set[str], items: list[dict[str, Any]] | None
+    frontier: Frontier, parts: tuple[Part, ...], lost: set[str], items: list[dict[str, Any]] | None
 ) -> None:
     """Its checksum is right, so it was written so; what it promises can be wrong, what the manifest names is there."""
     files = {name: data for name, data in UNFINISHED.items() if name not in lost}
     genuine = GENUINE if items is None else _begun(items)
-    forged = msgspec.structs.replace(genuine, position=position, parts=parts)
+    forged = msgspec.structs.replace(genuine, frontier=frontier, parts=parts)
     store = MemoryStore({**files, "notes.txt": b"not ours", "_checkpoint.json": write_checkpoint(forged)})
     exchange = export(store, items)
     assert store.files.pop("notes.txt") == b"not ours"
     if exchange.error is None:
-        manifest = json.loads(store.files["_manifest.json"])
-        assert [part["name"] for part in manifest["parts"]] == sorted(set(store.files) - {"_manifest.json"})
-        for number, part in enumerate(manifest["parts"]):
-            assert part["name"] == f"part-{number:05d}.jsonl.gz"
-            gzip.decompress(store.files[part["name"]])
+        manifest = json.loads(store.files.pop("_manifest.json"))
+        assert {part["name"] for part in manifest["parts"]} == set(store.files)
+        for data in store.files.values():
+            gzip.decompress(data)
     else:
         assert isinstance(exchange.error, IrisError)
 
@@ -201,21 +214,36 @@ SKIPPED = st.builds(
 )
 
 
-@given(
-    checkpoint=st.builds(
-        Checkpoint,
-        fingerprint=st.text(max_size=9),
-        run=RUNS,
-        writer=st.text(max_size=9),
-        started_at=st.text(max_size=9),
-        position=POSITIONS,
-        parts=st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=3),
-        skipped=st.lists(SKIPPED, max_size=3),
-        requests=SIZES,
-    )
+KNOWN: dict[str, st.SearchStrategy[Any]] = {
+    "run": RUNS,
+    "started_at_s": st.floats(0, 1e12),
+    "saved_at_s": st.floats(0, 1e12),
+    "version": st.just(GENUINE.version),
+    "frontier": FRONTIERS,
+    "parts": st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=3).map(tuple),
+    "skipped": st.lists(SKIPPED, max_size=3).map(tuple),
+    "requests": SIZES,
+    "checksum": st.just(""),
+}
+CHECKPOINTS = st.builds(
+    Checkpoint,
+    **{one.name: st.from_type(one.type) for one in msgspec.structs.fields(Checkpoint)} | KNOWN,
 )
+
+
+@given(checkpoint=CHECKPOINTS)
 def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint) -> None:
     assert read_checkpoint(write_checkpoint(checkpoint)) == checkpoint
+
+
+@pytest.mark.parametrize("version", [1, 3, 0, -1])
+def test_a_checkpoint_of_another_version_is_never_half_understood(version: int) -> None:
+    other = write_checkpoint(msgspec.structs.replace(GENUINE, version=version))
+    with pytest.raises(IrisCheckpointError, match=f"is of version {version}; this package writes 2"):
+        read_checkpoint(other)
+    store = MemoryStore({**UNFINISHED, "_checkpoint.json": other})
+    assert len(export(store).asked) == len(RECORDS) / 2
+    assert_every_record_once(store.files)
 
 
 def test_a_checkpoint_whose_parts_are_gone_is_not_used() -> None:
@@ -226,8 +254,8 @@ def test_a_checkpoint_whose_parts_are_gone_is_not_used() -> None:
 
 def test_a_checkpoint_with_a_cursor_of_another_way_to_page_is_not_used() -> None:
     """As after an update of the provider that knows more of an endpoint."""
-    position = msgspec.structs.replace(GENUINE.position, open=[Open(0, {"after": "x"})])
-    forged = write_checkpoint(msgspec.structs.replace(GENUINE, position=position))
+    frontier = msgspec.structs.replace(GENUINE.frontier, open=(OpenWalk(0, ({"after": "x"},)),))
+    forged = write_checkpoint(msgspec.structs.replace(GENUINE, frontier=frontier))
     store = MemoryStore({**UNFINISHED, "_checkpoint.json": forged})
     exchange = export(store)
     assert not isinstance(exchange.error, IrisConfigurationError)
@@ -259,10 +287,8 @@ def test_pages_that_came_ahead_of_an_error_are_not_taken_for_stored(held_back: i
     failed = export(store, other=server(repeats=True), max_concurrency=concurrency, part_bytes=200)
     assert isinstance(failed.error, IrisPaginationError)
     before = read_checkpoint(store.files["_checkpoint.json"])
-    if held_back == 105 % 3:
-        # The walk ends with page 105, the hundredth that says nothing new; here others came ahead of it.
-        assert before.position.ahead
     stored = sum(part.records for part in before.parts)
+    assert 0 < stored < count
     asked = export(store, other=server(repeats=False), max_concurrency=concurrency).asked
     _, records = result_of(store.files)
     assert len(records) == count

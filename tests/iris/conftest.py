@@ -46,11 +46,17 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def new_client(iris_emulator: IrisEmulator, clock: HandClock) -> Iterator[ClientFactory]:
-    """Return a maker of clients of the emulator, as an API user, or as an API key with ``api_key=True``."""
+    """Return a maker of clients of the emulator, as an API user, or as an API key with ``api_key=True``.
+
+    With ``alone=True`` a client has a clock of its own, and so shares no limit with the others.
+    """
     made: list[IrisClient] = []
 
-    def make(*, api_key: bool = False, base_url: str | None = None, **arguments: Any) -> IrisClient:
-        arguments = {"clock": clock, "sleep": clock.sleep, "chance": lambda: 1.0, **arguments}
+    def make(
+        *, api_key: bool = False, base_url: str | None = None, alone: bool = False, **arguments: Any
+    ) -> IrisClient:
+        time_of = HandClock() if alone else clock
+        arguments = {"clock": time_of, "sleep": time_of.sleep, "chance": lambda: 1.0, **arguments}
         credentials = api_key_of(iris_emulator) if api_key else api_user_of(iris_emulator)
         made.append(IrisClient(credentials, base_url or iris_emulator.url, **arguments))
         return made[-1]

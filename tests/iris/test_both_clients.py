@@ -95,7 +95,7 @@ SCENARIOS = {
         requests=0,
     ),
     "a token endpoint that recovers": Scenario([fault("status", path="/token", status=503)], sleeps=[1.0]),
-    "429 for a moment": Scenario([fault("rate_limit", retry_after="7")], requests=2, sleeps=[7.0]),
+    "429 for a moment": Scenario([fault("rate_limit", retry_after="7")], requests=2, sleeps=[7.25]),
     "429 for long": Scenario([fault("rate_limit", retry_after="600")], IrisRateLimitError),
     "429 without a word": Scenario([fault("rate_limit", times=2)], requests=3, sleeps=[1.0, 2.0]),
     "429 of a metered URL": Scenario(
@@ -106,7 +106,7 @@ SCENARIOS = {
         [fault("status", times=None)], IrisServerError, requests=4, sleeps=[1.0, 2.0, 4.0]
     ),
     "503 that names its end": Scenario(
-        [fault("status", headers={"Retry-After": "20"})], requests=2, sleeps=[20.0]
+        [fault("status", headers={"Retry-After": "20"})], requests=2, sleeps=[20.25]
     ),
     "503 after a POST that may do something": Scenario(
         [fault("status")], IrisServerError, endpoint="/api/nobody/knows", arguments=UNKNOWN_POST
@@ -272,7 +272,7 @@ def parsed(raw: bytes) -> tuple[bytes, list[bytes], bytes]:
         (ASSETS, {"query_params": {"q": "å b/c?d&e=f%20'()!*~", "empty": ""}}),
         ("/a/{pin}/b", {"path_params": {"pin": "A B/Ø?%2F#;=,"}}),
         ("/a%2Fb/{x}", {"path_params": {"x": "%"}}),
-        (EVENTS, {"method": "POST", "json": {"fromTime": "å", "n": 2**70}}),
+        ("/public/api/can-faults/faults", {"method": "POST", "json": {"fromTime": "å", "n": 2**70}}),
         ("/x", {"method": "POST"}),
         ("/x", {"method": "DELETE", "headers": {"X-Own": "1", "accept": "text/plain"}}),
     ],

@@ -335,17 +335,50 @@ def test_a_method_that_is_none_is_refused(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "json", "is_graphql"),
+    ("path", "is_graphql"),
     [
-        ("POST", {"query": "{ a }"}, True),
-        ("POST", {"query": 1}, False),
-        ("POST", ["query"], False),
-        ("POST", None, False),
-        ("GET", {"query": "{ a }"}, False),
+        ("/api/graphql/", True),
+        ("/api/graphql", True),
+        ("/api/other/graphql/", True),
+        ("/api/graphql/schema", False),
+        ("/api/not-graphql/", False),
+        ("/api/search", False),
     ],
 )
-def test_a_graphql_call_is_a_post_with_a_query(method: str, json: Any, is_graphql: bool) -> None:
-    assert make_call(ORIGIN, "/x", method=method, json=json).is_graphql is is_graphql
+def test_the_path_says_what_is_graphql_and_not_the_body(path: str, is_graphql: bool) -> None:
+    for json in ({"query": "{ a }"}, None):
+        assert make_call(ORIGIN, path, method="POST", json=json).is_graphql is is_graphql
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "json", "query"),
+    [
+        ("/api/graphql/", "POST", {"query": "{ a }"}, "{ a }"),
+        ("/api/graphql/", "POST", {"query": 1}, ""),
+        ("/api/graphql/", "POST", ["query"], ""),
+        ("/api/graphql/", "POST", None, ""),
+        ("/api/graphql/", "GET", {"query": "{ a }"}, ""),
+        ("/api/search", "POST", {"query": "{ a }"}, ""),
+    ],
+)
+def test_a_graphql_query_is_the_text_that_is_posted(path: str, method: str, json: Any, query: str) -> None:
+    assert make_call(ORIGIN, path, method=method, json=json).graphql_query == query
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("params", "params: there is no such argument. Write query_params"),
+        ("Query_params", "Query_params: there is no such argument. Write query_params"),
+        ("data", "data: there is no such argument. Write json"),
+        ("surprise", "surprise: there is no such argument."),
+    ],
+)
+def test_an_argument_that_does_not_exist_is_refused_and_says_what_is_meant(argument: str, said: str) -> None:
+    given: dict[str, Any] = {argument: {}}
+    with pytest.raises(IrisConfigurationError) as raised:
+        make_call(ORIGIN, "/x", **given)
+    assert str(raised.value) == said
 
 
 def test_a_query_value_takes_the_place_of_the_former_one() -> None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit import storage, triggers
+from airflow_provider_trackunit import storage
+from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.secrets.modes import ASSETS, HASTY, MODES
 from tests.secrets.needles import (
     CLIENT_SECRET,
@@ -49,7 +50,7 @@ VIOLATIONS = {
 @pytest.fixture
 def scene(iris: IrisEmulator, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Return where a failure is played, with triggers that do not wait."""
-    monkeypatch.setattr(triggers._IrisWait, "timing", HASTY)
+    monkeypatch.setattr(IrisWait, "timing", HASTY)
     return iris, monkeypatch
 
 

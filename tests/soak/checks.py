@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit.emulator import identity
+from airflow_provider_trackunit.emulator.machines import identity
 from tests.soak import faults
 from tests.soak.day import (
     BEGIN,

@@ -12,8 +12,8 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackunit.emulator import identity
-from airflow_provider_trackunit.emulator.fleet import ALL_ASSETS, ON_AEMP, Fleet
+from airflow_provider_trackunit.emulator.machines import identity
+from airflow_provider_trackunit.emulator.machines.fleet import ALL_ASSETS, ON_AEMP, Fleet
 from tests.soak.scheduler import Run
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Day:
         self._fleet.hide(self._hidden)
         iris.fleet(hide=self._hidden)
         on_feed = self._fleet.indexes(0, ASSETS, ON_AEMP)
-        pins = [identity.pin(self.seed, index) for index in on_feed]
+        names = identity.Names(self.seed)
+        pins = [names.pin(index) for index in on_feed]
         self.pins = [pin for pin in pins if pin][:MACHINES]
 
     def plan(self) -> None:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from airflow_provider_trackunit.iris.catalogue.limits import Limit, Rate
+from airflow_provider_trackunit.iris.catalogue.limits import Counted, Limit, Rate
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS: Final = _READING_METHODS | {"PUT", "DELETE"}
 
 # A metered URL answers once in a quarter of an hour, and a rejected call may count: one retry and no more.
 _METERED_ATTEMPTS: Final = 2
@@ -39,11 +40,13 @@ class Paging:
     :param record_key: the member that holds the list of records, dots between levels; None when the answer is the
         one record, empty when it is the only list of the page
     :param size: page size that is asked for unless the caller's query has one; None leaves it to IRIS
+    :param sort: order that is asked for unless the caller's query has one; None where no order is documented
     """
 
     style: Style
     record_key: str | None = None
     size: int | None = None
+    sort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,41 @@ class Endpoint:
         """Return whether sending the request twice does no harm."""
         return method in _SAFE_METHODS or (self.reads and method in self.methods)
 
+    def only_reads(self, method: str) -> bool:
+        """Return whether the request changes nothing, so that it may go out again in another form, page by page."""
+        return method in _READING_METHODS or (self.reads and method in self.methods)
+
+    def longest_walk(self, max_wait_s: float) -> int | None:
+        """Return how many pages can be read one after the other before a limit stops the walk; None for any number.
+
+        :param max_wait_s: the longest wait on the way. Limits that count single URLs stop no walk, and those with a pool
+            let it go on
+        """
+        stopping = (
+            limit.rate.calls
+            for limit in self.limits
+            if limit.rate.metered
+            and limit.rate.per_s > max_wait_s
+            and not limit.pool
+            and "{url}" not in limit.bucket
+        )
+        return min(stopping, default=None)
+
     def attempts(self, wanted: int) -> int:
         """Return how often a request may be sent: as wanted, but a metered URL no more than twice."""
         return min(wanted, _METERED_ATTEMPTS) if any(limit.rate.metered for limit in self.limits) else wanted
 
-    def paced(self, call: Call) -> list[tuple[str, Rate]]:
-        """Return the buckets that hold this call back, each with its rate."""
-        return [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
+    def counted(self, call: Call) -> Counted:
+        """Return what this call counts in. A path without a published rate is counted for itself, as it was written."""
+        paced = [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
+        one_by_one = tuple(self._bucket(limit, call) for limit in self.limits if limit.pool)
+        return Counted(tuple(paced) or ((f"{call.method} {self.path or call.endpoint}", None),), one_by_one)
+
+    @property
+    def has_two_limits(self) -> bool:
+        """Whether single calls count, and calls per second as well: a refusal can be of the one or of the other."""
+        metered = {limit.rate.metered for limit in self.limits}
+        return metered == {True, False}
 
     @property
     def pool(self) -> int | None:
@@ -175,7 +206,12 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         f"{_AEMP}/Fleet[/{{page}}]", Paging("links", "equipment"), limits=_FLEET_LIMITS, source=_AEMP_HUB
     ),
-    Endpoint(f"{_AEMP}/Fleet/Equipment/ID/{{pin}}", _WHOLE, limits=_ELEMENT_LIMITS, source=_AEMP_HUB),
+    Endpoint(
+        f"{_AEMP}/Fleet/Equipment/ID/{{pin}}",
+        Paging("whole", "equipment"),
+        limits=_ELEMENT_LIMITS,
+        source=_AEMP_HUB,
+    ),
     Endpoint(
         f"{_AEMP}/Fleet/Equipment/ID/{{pin}}/{{datapoint}}/{{startTime}}/{{endTime}}[/{{page}}]",
         Paging("links", ""),  # named after the datapoint, so it is the only list of the page
@@ -230,14 +266,26 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         _WHOLE, "Alerts API", "/api/alerts/v1/configurations/{alertConfigurationId}", limits=_ALERT_LIMITS
     ),
     *(
-        Endpoint(f"/public/api/can-faults/{name}", _WHOLE, methods=_READ_BY_POST, source="CAN faults API")
-        for name in ("faults", "faults-summary", "get-unit-active-faults")
+        Endpoint(
+            f"/public/api/can-faults/{name}",
+            Paging("whole", key),
+            methods=_READ_BY_POST,
+            source="CAN faults API",
+        )
+        # The key is the likely one; under any other, the answer is the one record.
+        for name, key in (("faults", "canFaults"), ("faults-summary", None), ("get-unit-active-faults", None))
     ),
     # Sites, groups, accounts, customers
     *_rows(_PAGES, "Site API", "/api/site/v1/sites", "/api/site/v1/sites/history"),
     *_rows(_WHOLE, "Site API", "/api/site/v1/sites/{siteId}"),
     Endpoint("/api/site/v1/assets/sites", _WHOLE, methods=("POST",), source="Site API, seen"),
-    *_rows(_PAGES, "Groups API", "/api/organization/v1/groups"),
+    *_rows(
+        # The one list whose order is documented ("sort=name,-description"). Without one, a page can repeat a record of
+        # another and leave one out, although nothing changed.
+        Paging("number", "content", size=1000, sort="name"),
+        "Groups API",
+        "/api/organization/v1/groups",
+    ),
     *_rows(_PAGES, "Terms and conditions API", "/api/organization/v1/accounts/terms-and-conditions"),
     *_rows(_PAGES, "Customer API", "/api/customer/v1/customers"),
     *_rows(_WHOLE, "Customer API", "/api/customer/v1/customers/{customerId}"),
@@ -323,9 +371,14 @@ def find(call: Call) -> Endpoint:
     return _of_graphql(found, call) if found.paging.style == "relay" else found
 
 
+def fits(known: str, path: str) -> bool:
+    """Return whether a path is one of a row's, with its placeholders filled or not."""
+    return _pattern(known).fullmatch(path) is not None
+
+
 def _of_graphql(row: Endpoint, call: Call) -> Endpoint:
     """Return the row as this query makes it: one path serves pages, single answers and mutations."""
-    query = call.json["query"] if call.is_graphql else ""
+    query = call.graphql_query
     changes = re.search(r"\b(mutation|subscription)\b", query)
     return replace(
         row, paging=row.paging if "pageInfo" in query else _WHOLE, reads=bool(query) and not changes

@@ -25,8 +25,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     :param writer: the try that wrote it; one that finds another here has been replaced
     :param started_at_s: when the first try began, in seconds since the epoch
     :param saved_at_s: when this was written
-    :param finished: whether nothing is left to ask for, so that its writer may be about to publish
-    :param spared: tries that were about to publish when they were replaced; their files are not cleaned up yet
+    :param former: a digest of the manifest that was there when its writer began, empty for none: a new result may take
+        away the parts that are counted here
     :param postponed: how many items are left to a later run
     :param newest: the greatest value of the field that was asked for
     :param period: of an incremental run, so that every try of it reads the same
@@ -40,8 +40,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     writer: str
     started_at_s: float
     saved_at_s: float
-    finished: bool = False
-    spared: tuple[str, ...] = ()
+    former: str = ""
     version: int = _VERSION
     frontier: Frontier = Frontier()
     parts: tuple[Part, ...] = ()

@@ -9,6 +9,7 @@ the task; other threads only fetch.
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +44,7 @@ from airflow_provider_trackunit.iris.pages.guard import Guard
 from airflow_provider_trackunit.iris.watch.watermark import newest, read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.request import ExportRequest
@@ -88,6 +89,7 @@ class Export:
         that were given up
     :param clock: a monotonic clock, in seconds
     :param wall_clock: seconds since the epoch
+    :param token_hex: random text of so many bytes
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Export:
         published: Callable[[frozenset[int]], None] = lambda _incomplete: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._client = client
         self._request = request
@@ -109,7 +112,7 @@ class Export:
         self._clock = clock
         self._wall_clock = wall_clock
         self._fingerprint = request.fingerprint(client.credentials)
-        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock)
+        self._folder = Folder(store, request, self._fingerprint, wall_clock=wall_clock, token_hex=token_hex)
         self._sent_before = self._sent_by_client()
         self._progress = Progress(request, clock)
         self._stopping = False
@@ -162,7 +165,7 @@ class Export:
             try:
                 self._go_on(crew)
                 self._refuse_all_refused()
-                self._keep()
+                self._keep_rest()
             except BaseException as error:
                 self._leave(crew, error)
                 raise
@@ -178,7 +181,9 @@ class Export:
                 break
             arrival = crew.arrival(self._quiet_s())
             if arrival is not None:
-                outcome = self._take(arrival)
+                # What is refused after a failure is not noted as passed over: the next try asks for it again.
+                ignored = failure is not None and arrival.page is None
+                outcome = None if ignored else self._take(arrival)
                 failure = failure or outcome
                 crew.taken(arrival)
             if failure is not None:
@@ -187,7 +192,8 @@ class Export:
             self._at_every_step()
             self._progress.tell(self._state)
         failure = failure or next(reversed(self._limited.values()), None)
-        if failure is not None:
+        # A page that failed may lie beyond the end that another one told of.
+        if failure is not None and not self._state.frontier.is_finished(self._request.calls):
             raise failure
 
     def _ask(self, crew: Crew) -> None:
@@ -323,29 +329,26 @@ class Export:
 
     def _keep(self) -> None:
         requests = self._requests()
-        self._state = self._folder.keep(
-            self._state, requests=requests, finished=self._state.frontier.is_finished(self._request.calls)
-        )
+        self._state = self._folder.keep(self._state, requests=requests)
         self._kept = (self._state, requests)
+
+    def _keep_rest(self) -> None:
+        """Store what no checkpoint knows."""
+        if self._kept != (self._state, self._requests()):
+            self._keep()
 
     def _leave(self, crew: Crew, error: BaseException) -> None:
         """Store what was fetched, so that the next try does not ask for it again."""
         crew.cancel()
         if isinstance(error, IrisCheckpointError | _PositionRefusedError):
             return
-        self._take_pages(crew.rest(_LAST_ANSWERS_S))
-        kept, requests = self._kept
-        if self._state is kept and requests == self._requests():
-            return
+        for arrival in crew.rest(_LAST_ANSWERS_S):
+            if arrival.page is not None:
+                self._take(arrival)
         try:
-            self._keep()
+            self._keep_rest()
         except IrisError as storing:
             log.warning("What was fetched before '%s' could not be stored: %s", error, storing)
-
-    def _take_pages(self, arrivals: Iterable[Arrival]) -> None:
-        for arrival in arrivals:
-            if arrival.page is not None and self._state.frontier.wants(arrival.errand):
-                self._add(arrival.errand, arrival.page)
 
     # -- the end
 

@@ -11,41 +11,50 @@ What a try does, in this order, and what is left when it ends in between:
    that counts it. Every part has a name of its own, with the try in it, and is never written again. Ends between the
    two: the part is counted nowhere, and its pages are asked for again. A write that raised may have landed all the
    same: a part then is counted nowhere, a checkpoint is as good as the one before it.
-3. **Publish**, once a checkpoint is written that says "finished": find itself in the checkpoint, find the manifest as it
-   was at the beginning, find all parts, and replace the manifest in one write. If that write raises, the manifest is
-   read back: it may have landed. Ends before it lands: the former result is there, and the next try publishes.
-4. **Clean up**: list the folder, find itself in the checkpoint once more, and delete what is ours in that list and not
-   in the manifest; the checkpoint last. Ends in between: the next result cleans up.
+3. **Publish**: find itself in the checkpoint, write ``_publishing-<try>.json``, which is the manifest to come, find the
+   former manifest as it was at the beginning, find all parts, and replace the manifest in one write. If that write
+   raises, the manifest is read back: it may have landed. Ends before it lands: the former result is there, and the next
+   try publishes.
+4. **Clean up**: withdraw the announcement, list the folder, read the announcements of others in it, find itself in the
+   checkpoint and its own manifest in place, and delete what is ours in that list, and neither in the manifest nor
+   announced; the checkpoint last. Ends in between: the next result cleans up.
 
-Two tries can be alive at once: one that was given up for lost returns from a slow upload. The second claims the folder
-by its checkpoint, so the first finds another writer there at its next step, and stops. No store that we can count on
-has a test-and-set, so a try may be held up between such a look and the write behind it, for as long as it likes. Even
-then nothing breaks:
+Two tries can be alive at once, one that was given up for lost returns from a slow upload, and more than two. The second
+claims the folder by its checkpoint, so the first finds another writer there at its next step, and stops. No store that
+we can count on has a test-and-set, so a try may be held up between such a look and the write behind it. Even then
+nothing breaks:
 
 * A try whose *keep* is held up writes its checkpoint over that of the other, which then finds another writer and stops.
   One of them goes on.
-* A try whose *publish* is held up still names only parts that are there. Say A is about to publish, and B claims the
-  folder, publishes its own result and cleans up. A wrote "finished" before it looked at the manifest; B wrote the
-  manifest before it looks at the checkpoint. Whichever way their steps interleave, A sees the manifest of B and stops,
-  or B sees the checkpoint of A and deletes nothing. And if B found the "finished" of A when it claimed the folder, it
-  either went on from it, and names the same parts itself, or it *spares* them: they are deleted only when their try
-  began more than a day ago.
-* B looks at the checkpoint after it has listed the folder, so that a try C that claims the folder later has no file in
-  that list. If B then deletes the checkpoint of C, C finds none, and the manifest as it was at its own beginning: it
-  goes on.
+* A try A whose *publish* is held up still names only files that are there. It announced them before it looked at the
+  manifest; a try B that deletes files wrote its manifest before it looks for announcements. Whichever way their steps
+  interleave, A finds the manifest of B and stops, or B finds the announcement of A and spares what it names. An
+  announcement has a name of its own, so none is overwritten unseen; and A withdraws it only when its manifest is there,
+  which B then finds in the place of its own, and deletes nothing.
+* A checkpoint holds only as long as the manifest that its try began with. Whoever deletes a part has replaced the
+  manifest before, so nobody goes on from a checkpoint, however late it landed, whose parts are about to be deleted. The
+  one exception counts nothing but parts of the manifest that is in place: its try was killed when it had published.
+* B looks at the checkpoint after it has listed the folder, so that a try C that began with the manifest of B has no
+  file in that list, however long B is held up with it. If B then deletes the checkpoint of C, C finds none, and the
+  manifest as it was at its own beginning: it goes on.
+
+An announcement is left behind when a try is killed, or its write raises, between it and the manifest. What it names
+stays for a day, and goes with the next result after that. A try that finds itself held up for half a day stops before
+its manifest; what is not provided for is that the very write of the manifest is under way for another half.
 
 Files of others are never touched. Ours are told by their names: the try in them has sixteen hexadecimal digits.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 import re
 import secrets
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisError, IrisStorageError
 from airflow_provider_trackunit.iris.export.checkpoint import (
@@ -58,6 +67,7 @@ from airflow_provider_trackunit.iris.export.manifest import (
     MANIFEST,
     Manifest,
     Part,
+    epoch_s,
     read_manifest,
     write_manifest,
 )
@@ -72,14 +82,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRY: Final = r"[0-9a-f]{16}"
-_FILE: Final = re.compile(rf"(?:part|skipped|windows)-\d{{5,}}-({_TRY})\.(?:jsonl|jsonl\.gz|parquet|json)")
+_FILE: Final = re.compile(rf"(?:part|skipped|windows)-\d{{5,}}-{_TRY}\.(?:jsonl|jsonl\.gz|parquet|json)")
+_ANNOUNCEMENT: Final = re.compile(rf"_publishing-{_TRY}\.json")
 # What a store writes first and renames then, should it have to.
 _UNFINISHED: Final = re.compile(
-    rf"(?:{_FILE.pattern}|{re.escape(MANIFEST)}|{re.escape(CHECKPOINT)})\.{_TRY}\.unfinished"
+    rf"(?:{_FILE.pattern}|{_ANNOUNCEMENT.pattern}|{re.escape(MANIFEST)}|{re.escape(CHECKPOINT)})\.{_TRY}\.unfinished"
 )
 
-# A try that was about to publish when it was replaced is held up for less than this, or for ever.
-_SPARED_S: Final = 86_400.0
+# So had version 0.1.0 named its parts.
+_FORMER_FILE: Final = re.compile(r"part-\d{5,}\.jsonl(?:\.gz)?")
+
+# A try that announced a manifest has written it after this time, or never will: uploads are retried for minutes, a
+# machine may sleep for a night.
+_ANNOUNCED_S: Final = 86_400.0
 
 
 class Store(Protocol):
@@ -113,6 +128,7 @@ class Folder:
 
     :param fingerprint: of the request and the account
     :param wall_clock: seconds since the epoch
+    :param token_hex: gives the name of a try what tells it from others of the same second
     """
 
     def __init__(
@@ -122,14 +138,15 @@ class Folder:
         fingerprint: str,
         *,
         wall_clock: Callable[[], float] = time.time,
+        token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._store = store
         self._request = request
         self._fingerprint = fingerprint
         self._wall_clock = wall_clock
-        self._try = f"{int(wall_clock()) & 0xFFFFFFFF:08x}{secrets.token_hex(4)}"
+        self._try = f"{int(wall_clock()) & 0xFFFFFFFF:08x}{token_hex(4)}"
+        self._announcement = f"_publishing-{self._try}.json"
         self._numbers = itertools.count()
-        self._spared: tuple[str, ...] = ()
         self._former: bytes | None = None
         self.label = store.label
         self.started_at_s = wall_clock()
@@ -147,8 +164,6 @@ class Folder:
         self._former = self._read(MANIFEST)
         self._refuse_sibling(found)
         state = None if found is None else self._resumed(found)
-        if found is not None:
-            self._spared = self._spared_by(found, resumed=state is not None)
         return self._claim(state or State())
 
     def begin_anew(self) -> State:
@@ -162,7 +177,7 @@ class Folder:
             name = f"windows-{next(self._numbers):05d}-{self._try}.json"
             self._write(name, self._request.windows)
             state = state.with_windows_file(name)
-        self._write_checkpoint(state, requests=self.requests_before, finished=False)
+        self._write_checkpoint(state, requests=self.requests_before)
         return state
 
     def _found_checkpoint(self) -> Checkpoint | None:
@@ -200,6 +215,13 @@ class Folder:
                 age_s / 86_400,
             )
             return None
+        if not self._holds(found):
+            log.warning(
+                "%s in %s was written before the result that is there now. It is not used; the export begins anew",
+                CHECKPOINT,
+                self.label,
+            )
+            return None
         if not self._is_whole(found):
             log.warning(
                 "%s in %s counts parts that are not there, or pages that are not of this request. It is not used; the "
@@ -229,22 +251,18 @@ class Folder:
         ours = all(map(_FILE.fullmatch, names)) and len(set(names)) == len(names)
         return ours and found.frontier.is_usable(self._request.calls) and not self._missing(names)
 
-    def _spared_by(self, found: Checkpoint, *, resumed: bool) -> tuple[str, ...]:
-        """Return the tries whose files have to stay although this one does not name them."""
-        about_to_publish = () if resumed or not found.finished else map(_try_of, _names(found.parts))
-        tries = {*found.spared, *(name for name in about_to_publish if name)}
-        return tuple(sorted(name for name in tries if self._age_s(name) < _SPARED_S))
-
-    def _age_s(self, name: str) -> float:
-        return self._wall_clock() - int(name[:8], 16)
+    def _holds(self, found: Checkpoint) -> bool:
+        """Return whether nobody can be about to delete what a checkpoint counts."""
+        manifest = read_manifest(self._former)
+        published = manifest is not None and {part.name for part in found.parts} <= manifest.files
+        return published or found.former == _digest(self._former)
 
     # -- 2. keep
 
-    def keep(self, state: State, *, requests: int, finished: bool) -> State:
+    def keep(self, state: State, *, requests: int) -> State:
         """Store what is in the draft as a part, then the checkpoint that counts it; return the state after it.
 
         :param requests: API requests sent, over all tries
-        :param finished: whether nothing is left to ask for
         :raises IrisCheckpointError: when another try writes here now
         :raises IrisStorageError: when the folder cannot be written
         """
@@ -255,7 +273,7 @@ class Folder:
             part = self._write_part(self._request.encoding.join(draft.blocks), draft.records)
             bad_values = add_counts(dict(state.bad_values), draft.bad_values())
         kept = state.with_part(part, bad_values)
-        self._write_checkpoint(kept, requests=requests, finished=finished)
+        self._write_checkpoint(kept, requests=requests)
         return kept
 
     def write_skipped(self, lines: bytes) -> str:
@@ -269,15 +287,14 @@ class Folder:
         self._write(name, data)
         return Part(name, records, len(data))
 
-    def _write_checkpoint(self, state: State, *, requests: int, finished: bool) -> None:
+    def _write_checkpoint(self, state: State, *, requests: int) -> None:
         checkpoint = Checkpoint(
             request=self._fingerprint,
             run=self._request.run,
             writer=self._try,
             started_at_s=self.started_at_s,
             saved_at_s=self._wall_clock(),
-            finished=finished,
-            spared=self._spared,
+            former=_digest(self._former),
             frontier=state.frontier,
             parts=state.parts,
             skipped=state.skipped,
@@ -318,20 +335,41 @@ class Folder:
         :raises IrisCheckpointError: when another try writes here now, or has published
         :raises IrisStorageError: when the manifest could not be written, or a part is lost
         """
+        data = write_manifest(manifest)
         self._refuse_other_writer()
+        self._write(self._announcement, data)
+        try:
+            self._refuse_other_result()
+            self._refuse_loss(manifest)
+            self._refuse_delay(manifest)
+        except IrisError:
+            self._withdraw()
+            raise
+        self._write_manifest(data)
+        self._withdraw()
+        then()
+        self._clean_up(manifest, data)
+
+    def _refuse_other_result(self) -> None:
         if self._read(MANIFEST) != self._former:
             raise IrisCheckpointError(
                 f"Another task instance or try has published a result in {self.label} meanwhile; this one stops, and "
                 "that result stays"
             )
+
+    def _refuse_loss(self, manifest: Manifest) -> None:
         missing = self._missing(sorted(manifest.files))
         if missing:
             raise IrisStorageError(
                 f"{self.label}: {missing[0]} was stored and is gone. A retry fetches it again"
             )
-        self._write_manifest(write_manifest(manifest))
-        then()
-        self._clean_up(manifest)
+
+    def _refuse_delay(self, manifest: Manifest) -> None:
+        """Stop while there is still time for the write before others take this try for dead."""
+        if not self._is_within(_ANNOUNCED_S / 2, manifest):
+            raise IrisStorageError(
+                f"{self.label}: this try was held up for half a day just before its end. A retry publishes what it stored"
+            )
 
     def _write_manifest(self, data: bytes) -> None:
         try:
@@ -341,32 +379,56 @@ class Folder:
                 raise
             log.warning("%s. It is there all the same", error)
 
+    def _withdraw(self) -> None:
+        """Take the announcement back: the manifest is there, or will never be."""
+        with self._cleaning():
+            self._store.delete(self._announcement)
+
     # -- 4. clean up
 
-    def _clean_up(self, manifest: Manifest) -> None:
-        """Delete what is ours and not in the result; what cannot be deleted now, the next result deletes."""
-        former = read_manifest(self._former)
-        try:
+    def _clean_up(self, manifest: Manifest, data: bytes) -> None:
+        """Delete what is ours and not in the result."""
+        with self._cleaning():
             names = self._store.names()
-            if self._writer() != self._try:
+            needed = manifest.files | self._announced(names)
+            if self._writer() != self._try or self._store.read(MANIFEST) != data:
                 return
             for name in names:
-                if name not in manifest.files and (
-                    self._is_left_over(name) or (former and name in former.files)
-                ):
+                if name not in needed and self._is_left_over(name):
                     self._store.delete(name)
             self._store.delete(CHECKPOINT)
-        except Exception as error:  # noqa: BLE001 - the result is there, and complete
+
+    def _announced(self, names: list[str]) -> set[str]:
+        """Return the files that a manifest names which another try may be about to write, and where it says so."""
+        found: set[str] = set()
+        for name in filter(_ANNOUNCEMENT.fullmatch, names):
+            data = self._store.read(name)
+            coming = read_manifest(data)
+            if coming is not None and data != self._former and self._is_within(_ANNOUNCED_S, coming):
+                found |= {name, *coming.files}
+        return found
+
+    def _is_within(self, seconds: float, manifest: Manifest) -> bool:
+        return self._wall_clock() - epoch_s(manifest.finished_at) < seconds
+
+    def _is_left_over(self, name: str) -> bool:
+        if any(kind.fullmatch(name) for kind in (_FILE, _ANNOUNCEMENT, _UNFINISHED)):
+            return True
+        former = read_manifest(self._former)
+        return former is not None and name in former.files and _FORMER_FILE.fullmatch(name) is not None
+
+    @contextmanager
+    def _cleaning(self) -> Generator[None]:
+        """Go on if something cannot be deleted: the result is there, and complete; the next one deletes it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever a store raises
             log.warning(
                 "%s: a file of an earlier try could not be deleted (%s: %s). The next run deletes it",
                 self.label,
                 type(error).__name__,
                 error,
             )
-
-    def _is_left_over(self, name: str) -> bool:
-        found = _FILE.fullmatch(name) or _UNFINISHED.fullmatch(name)
-        return found is not None and found[1] not in self._spared
 
     # -- the store
 
@@ -413,10 +475,5 @@ def progress_in(store: Store) -> list[int]:
     return [found.frontier.next_item, found.frontier.came, len(found.parts), records]
 
 
-def _names(parts: tuple[Part, ...]) -> list[str]:
-    return [part.name for part in parts]
-
-
-def _try_of(name: str) -> Any:
-    found = _FILE.fullmatch(name)
-    return found[1] if found else None
+def _digest(manifest: bytes | None) -> str:
+    return "" if manifest is None else hashlib.sha256(manifest).hexdigest()

@@ -132,3 +132,8 @@ def read_manifest(data: bytes | None) -> Manifest | None:
 def utc_text(epoch_s: float) -> str:
     """Return a moment, ISO 8601 in UTC."""
     return dt.datetime.fromtimestamp(epoch_s, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def epoch_s(utc_text: str) -> float:
+    """Return a moment that was written so, in seconds since the epoch."""
+    return dt.datetime.fromisoformat(utc_text).timestamp()

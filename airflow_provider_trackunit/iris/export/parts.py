@@ -49,6 +49,7 @@ class Form:
     :param suffix: of the files
     :param block_bytes: so many bytes of lines are gathered before they are encoded
     :param columns: of a typed format, None for JSON Lines
+    :param meaning: what else a part of this format depends on, for the fingerprint of the request
     """
 
     format: str
@@ -56,6 +57,7 @@ class Form:
     suffix: str
     block_bytes: int
     columns: tuple[Column, ...] | None = None
+    meaning: str = ""
 
 
 class Encoding(Protocol):

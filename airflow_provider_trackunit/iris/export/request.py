@@ -102,7 +102,7 @@ class ExportRequest:
         """Return what tells this request, account and form of output from every other; it gives nothing away."""
         account = [credentials.client_id, credentials.username]
         form = self.encoding.form
-        written = [form.format, form.compression, form.columns]
+        written = [form.format, form.compression, form.columns, form.meaning]
         digest = hashlib.sha256(msgspec.json.encode([account, written, self.items is not None]))
         for call in self.calls:
             digest.update(_bytes_of(call))

@@ -11,14 +11,22 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
 from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
-from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError, IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import (
+    IrisError,
+    IrisNoAnswerError,
+    IrisRateLimitError,
+    IrisTokenError,
+)
 from airflow_provider_trackunit.iris.http.answers import check
-from airflow_provider_trackunit.iris.http.pacing import Pacer
+from airflow_provider_trackunit.iris.http.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.pacing import pacer_of
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
+from airflow_provider_trackunit.iris.http.steps import GetToken, Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.tokens import (
     Credentials,
     Token,
@@ -26,12 +34,17 @@ from airflow_provider_trackunit.iris.http.tokens import (
     read_token,
     token_request,
 )
+from airflow_provider_trackunit.iris.http.transports.proxies import proxy_for, trusted_roots
 from airflow_provider_trackunit.iris.http.transports.trouble import readable
+from airflow_provider_trackunit.iris.http.wire import build_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from airflow_provider_trackunit.iris.catalogue.limits import Counted
+    from airflow_provider_trackunit.iris.http.pacing import Turn
     from airflow_provider_trackunit.iris.http.wire import Request, Response
+    from airflow_provider_trackunit.iris.secrecy import Secret
 
 
 class RequestArguments(TypedDict, total=False):
@@ -44,30 +57,18 @@ class RequestArguments(TypedDict, total=False):
     headers: Mapping[str, Any] | None
 
 
-class CancelledError(Exception):
-    """The caller has left: the request was not sent, or not sent again. Never an answer of IRIS."""
+# A pause up to this is one of a rate; a longer one is that of single calls, of which the most frequent is one a minute.
+_LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait so long; nothing comes of it."""
+class _Exchanged:
+    """A request as it was sent, with which token, and what came back."""
 
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class GetToken:
-    """Give back the current :class:`Token`, or a new one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this and give back the complete :class:`Response`."""
-
-    request: Request
-
-
-Step = Sleep | GetToken | Send
+    token: Token
+    sent: Request
+    response: Response
+    turn: Turn
 
 
 class ClientCore:
@@ -109,8 +110,13 @@ class ClientCore:
         self._clock = clock
         self._chance = chance
         self._ends_at = None if budget_s is None else clock() + budget_s
-        self._pacer = Pacer(clock)
+        self._pacer = pacer_of((self.origin, credentials.client_id, credentials.username), clock)
         self._tokens = TokenKeeper(clock)
+        self._counting = threading.Lock()
+        self._proxies: dict[str, Secret | None] = {}
+
+    def renew(self) -> None:
+        """Begin again in a child process."""
         self._counting = threading.Lock()
 
     def _call(self, endpoint: str, **request: Unpack[RequestArguments]) -> tuple[Call, Endpoint]:
@@ -127,9 +133,6 @@ class ClientCore:
     def _rules_of(self, call: Call, row: Endpoint) -> RetryRules:
         return self._rules(row.attempts(self._max_attempts), safe=row.is_safe(call.method))
 
-    def _token_rules(self) -> RetryRules:
-        return self._rules(self._max_attempts, safe=True)
-
     def _rules(self, max_attempts: int, *, safe: bool) -> RetryRules:
         return RetryRules(max_attempts, self._max_wait_s, safe=safe, chance=self._chance, left_s=self._left_s)
 
@@ -137,56 +140,78 @@ class ClientCore:
         """Return the seconds that are left of the time for everything."""
         return math.inf if self._ends_at is None else self._ends_at - self._clock()
 
-    def _attempt(self, call: Call, row: Endpoint, request: Request) -> Generator[Step, Any, Response]:
+    def _answer(self, call: Call, row: Endpoint) -> Generator[Step, Any, Response]:
+        """Say how to get an answer that holds what was asked for, with as many attempts as the rules allow.
+
+        :raises IrisError: when none of them does
+        """
+        request, counted = build_request(call), row.counted(call)
+        return self._rules_of(call, row).repeated(
+            lambda: self._attempt(request, row, counted), lambda: self._pacer.let_through(counted)
+        )
+
+    def _authentication(self) -> Generator[Step, Any, Token]:
+        """Say how to get the current token, or a new one, with as many attempts as the rules allow."""
+        return self._rules(self._max_attempts, safe=True).repeated(self._get_token)
+
+    def _get_token(self) -> Generator[Step, Any, Token]:
+        token: Token = yield GetToken()
+        return token
+
+    def _attempt(self, request: Request, row: Endpoint, counted: Counted) -> Generator[Step, Any, Response]:
         """Say how to send a request once, or once more with a new token after a 401, and judge the answer.
 
         :raises IrisError: when the answer does not hold what was asked for
         """
-        token, sent, response = yield from self._exchange(call, row, request)
-        if response.status == 401:
-            self._tokens.discard(token)
-            token, sent, response = yield from self._exchange(call, row, request)
+        exchanged = yield from self._exchange(request, counted)
+        if refuses_token(exchanged.sent, exchanged.response):
+            self._tokens.discard(exchanged.token)
+            exchanged = yield from self._exchange(request, counted)
+        self._judge(exchanged, row)
+        return exchanged.response
+
+    def _judge(self, exchanged: _Exchanged, row: Endpoint) -> None:
+        """Return if the answer holds what was asked for, and let all who share its limits know how it was received."""
+        response = exchanged.response
         try:
-            check(sent, response, scope=token.scope, now_epoch_s=time.time())
+            check(exchanged.sent, response, scope=exchanged.token.scope, now_epoch_s=time.time())
         except IrisRateLimitError as error:
-            self._heed(error, call, row)
+            _heed(error, exchanged.turn, row)
             raise
-        return response
+        except IrisError:
+            if response.status < 500:
+                exchanged.turn.let()
+            raise
+        exchanged.turn.let()
 
-    def _exchange(
-        self, call: Call, row: Endpoint, request: Request
-    ) -> Generator[Step, Any, tuple[Token, Request, Response]]:
-        wait_s = self._wait_for_turn_s(call, row, request)
-        if wait_s > 0:
-            yield Sleep(wait_s)
-        token = yield GetToken()
-        sent = request.with_token(token.value)
-        response = yield Send(sent)
-        return token, sent, response
+    def _exchange(self, request: Request, counted: Counted) -> Generator[Step, Any, _Exchanged]:
+        turn = self._pacer.turn(counted)
+        try:
+            while True:
+                # Before every look at the turn, which is taken when the request can leave.
+                token = yield GetToken()
+                wait_s = turn.wait_s()
+                if wait_s <= 0:
+                    break
+                self._refuse_long_wait(wait_s, request)
+                yield Sleep(wait_s)
+            sent = request.with_token(token.value)
+            response = yield Send(sent)
+        finally:
+            turn.end()
+        return _Exchanged(token, sent, response, turn)
 
-    def _wait_for_turn_s(self, call: Call, row: Endpoint, request: Request) -> float:
-        wait_s = self._pacer.reserve(row.paced(call), min(self._max_wait_s, self._left_s()))
+    def _refuse_long_wait(self, wait_s: float, request: Request) -> None:
         if wait_s > self._left_s():
             raise IrisNoAnswerError(
                 f"{request.label}: the time for this client is used up before its turn comes", sent=False
             )
         if wait_s > self._max_wait_s:
             raise IrisRateLimitError(
-                f"{request.label}: the documented limit is used up for {wait_s:.0f} s, longer than max_wait_s "
+                f"{request.label}: the limit is used up for {wait_s:.0f} s, longer than max_wait_s "
                 f"({self._max_wait_s:.0f} s) allows to sleep. Nothing was sent",
                 retry_after=wait_s,
             )
-        return wait_s
-
-    def _heed(self, error: IrisRateLimitError, call: Call, row: Endpoint) -> None:
-        """Take from a refusal how long to keep away, and say so."""
-        metered_s = row.wait_after_refusal_s()
-        if error.retry_after is None:
-            error.retry_after = metered_s
-        elif metered_s is None:
-            self._pacer.hold(row.paced(call), min(error.retry_after, self._max_wait_s))
-        if error.retry_after is not None:
-            error.args = (f"{str(error).rstrip('.')}. Try again in {error.retry_after:.0f} s",)
 
     def _renewal(self) -> Generator[Step, Any, Token]:
         """Say how to get a new token, and keep it."""
@@ -198,11 +223,27 @@ class ClientCore:
                 self.token_requests += 1
             token = read_token(request, response, sent_at, scope=self.credentials.scope)
         except IrisError as error:
+            if isinstance(error, IrisTokenError):
+                self._tokens.keep_refusal(error)
             # The request that needed the token never left, so it may be repeated whatever it does.
             error.sent = False
             raise
         self._tokens.keep(token)
         return token
+
+    def _proxy_of(self, request: Request) -> Secret | None:
+        """Return the URL of the proxy that the environment names for a request, as it was when one was first sent there.
+
+        :raises IrisConfigurationError: when the proxy is no http or https URL
+        """
+        if request.origin not in self._proxies:
+            self._proxies[request.origin] = proxy_for(request)
+        return self._proxies[request.origin]
+
+    @cached_property
+    def _roots(self) -> str | None:
+        """The file of trusted certificates that the connection or the environment names, None for the usual."""
+        return trusted_roots(self._ca_bundle)
 
     def _begin(self, request: Request) -> tuple[float, float]:
         """Count a request that is about to leave; return the seconds it may take, and when they end."""
@@ -215,3 +256,28 @@ class ClientCore:
         with self._counting:
             self.requests += 1
         return ends_at - now, ends_at
+
+
+def _heed(error: IrisRateLimitError, turn: Turn, row: Endpoint) -> None:
+    """Hold back all who share the limit that refused a request, and complete the error with what is known of it."""
+    if _is_of_rate(error, turn, row):
+        turn.refuse(error.retry_after)
+    else:
+        error.retry_after = error.retry_after or row.wait_after_refusal_s()
+        turn.hold(error.retry_after or 0.0)
+    if error.retry_after is not None:
+        error.args = (f"{str(error).rstrip('.')}. Try again in {error.retry_after:.0f} s",)
+
+
+def _is_of_rate(error: IrisRateLimitError, turn: Turn, row: Endpoint) -> bool:
+    """Return whether too many requests came at once, not a single one too soon after the last.
+
+    Where both can be, and the answer does not say, a URL that nobody asked for before cannot have been asked too soon.
+    """
+    if row.wait_after_refusal_s() is None:
+        return True
+    if not row.has_two_limits:
+        return False
+    if error.retry_after:
+        return error.retry_after <= _LONGEST_PAUSE_OF_A_RATE_S
+    return not turn.was_asked_before

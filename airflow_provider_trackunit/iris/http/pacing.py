@@ -1,99 +1,261 @@
-"""When a request may go out: the limits of the API, spread over time, for all who share a client.
+"""When a request may go out: the limits of the API, kept or learned, for all who share them in this process.
 
-:class:`Pacer` says how long to wait and never sleeps: one class serves threads and event loops alike. Limits hold
-inside one process; across processes an Airflow pool and 429 do.
+A :class:`Turn` says how long to wait and never sleeps: one class serves threads and event loops alike. Nothing is given
+out ahead of its time. Whoever has waited asks again, and leaves at the moment at which the answer is none: a thread, a
+process or a machine that stood still meanwhile finds the limits as they are then. They hold inside one process; across
+processes an Airflow pool and 429 do.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+from airflow_provider_trackunit.iris.http.keeping import KeptRate
+from airflow_provider_trackunit.iris.http.learning import LearnedRate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_trackunit.iris.catalogue.limits import Rate
+    from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 
-# A burst of a fifth of a second's allowance keeps the line busy while pages are written.
-_BURST_S: Final = 0.2
+# Idle lanes are dropped once there are this many, and of the URLs that are counted one by one only so many are kept in
+# mind: a walk over 100 000 URLs with a limit each must not grow.
+_MOST_REMEMBERED: Final = 4096
 
-# Idle buckets are dropped once there are this many: a walk over 100 000 URLs with a limit each must not grow.
-_MAX_BUCKETS: Final = 4096
+# Whoever waits behind others for a rate that is only learned looks again so often: it may have grown.
+_LOOK_AGAIN_S: Final = 1.0
+
+# A time of which less is left than a clock shows is over.
+_SHORTEST_WAIT_S: Final = 1e-4
+
+# A pause may be asked for by mistake; after so long one request tries again.
+_LONGEST_HOLD_S: Final = 3600.0
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """What one limit has let through: the times of the last calls, at most as many as one window allows."""
+class _Lane:
+    """What is counted together: its documented rate if there is one, what was learned of it, and who waits."""
 
-    times: deque[float]
-    next_even_at: float = 0.0
-    held_until: float = 0.0
-    idle_at: float = 0.0
+    def __init__(self, rate: Rate | None) -> None:
+        self.kept = None if rate is None else KeptRate(rate)
+        self.learned = LearnedRate(None if rate is None else rate.calls / rate.per_s)
+        self.line: list[Turn] = []
+        self.is_metered = rate is not None and rate.metered
+        self._interval_s = 0.0 if rate is None else rate.interval_s
+
+    def earliest(self, now: float) -> float:
+        """Return the moment before which no call may leave."""
+        learned = self.learned.earliest(now)
+        return learned if self.kept is None else max(learned, self.kept.earliest(now))
+
+    def expected(self, turn: Turn, now: float) -> float:
+        """Return when a turn may come, after all that stand before it."""
+        before = self.line.index(turn) if turn in self.line else len(self.line)
+        behind_s = before * max(self._interval_s, self.learned.interval_s)
+        return self.earliest(now) + (min(behind_s, _LOOK_AGAIN_S) if self.kept is None else behind_s)
+
+    def leave(self, turn: Turn, now: float) -> None:
+        """Enter that a turn came."""
+        self.step_out(turn)
+        self.learned.leave(now)
+        if self.kept is not None:
+            self.kept.leave(now)
+
+    def step_out(self, turn: Turn) -> None:
+        """Let a turn wait no longer."""
+        if turn in self.line:
+            self.line.remove(turn)
+
+    def is_idle(self, now: float) -> bool:
+        """Return whether nothing is lost when the lane is forgotten."""
+        kept_is_idle = self.kept is None or self.kept.is_idle(now)
+        return not self.line and kept_is_idle and self.learned.is_idle(now)
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """The turn of one request, in all that it counts in."""
+
+    pacer: Pacer
+    lanes: list[_Lane]
+    one_by_one: tuple[str, ...]
+    left_at: float | None = None
+    has_waited: bool = False
+    is_under_way: bool = False
+    #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
+    was_asked_before: bool = False
+
+    def wait_s(self) -> float:
+        """Return the seconds after which to ask again; 0 when the request leaves now, which enters that it does."""
+        return self.pacer.ask(self)
+
+    def end(self) -> None:
+        """Enter that the request was answered, was given up, or does not leave any more."""
+        self.pacer.end(self)
+
+    def let(self) -> None:
+        """Enter that no limit stopped the request."""
+        self.pacer.let(self)
+
+    def refuse(self, pause_s: float | None) -> None:
+        """Enter that it was refused for its rate, and hold back all that share it.
+
+        :param pause_s: for how long, as the server said
+        """
+        self.pacer.refuse(self, pause_s)
+
+    def hold(self, pause_s: float) -> None:
+        """Enter that it was refused because single calls count, and hold back all that are counted with it."""
+        self.pacer.hold(self, pause_s)
 
 
 class Pacer:
     """Hands out the moments at which requests may leave. Safe to share between threads.
-
-    Never more than ``calls`` in any ``per_s`` seconds of a bucket; within that, evenly spread with a burst of at
-    most a fifth of a second's allowance.
 
     :param clock: a monotonic clock, in seconds
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[str, _Bucket] = {}
+        self._latest = -math.inf
+        self._lanes: dict[str, _Lane] = {}
+        self._one_by_one: dict[str, float] = {}
         self._lock = threading.Lock()
+        renew_after_fork(self)
 
     def __len__(self) -> int:
-        """Return how many buckets are kept in mind."""
-        return len(self._buckets)
+        """Return how much is kept in mind."""
+        return len(self._lanes) + len(self._one_by_one)
 
-    def reserve(self, limits: Iterable[tuple[str, Rate]], at_most_s: float) -> float:
-        """Return the seconds to wait before the request may leave.
+    def renew(self) -> None:
+        """Begin again in a child process: who waited or was on the way there is not here."""
+        self._lock = threading.Lock()
+        for lane in self._lanes.values():
+            lane.line.clear()
+            if lane.kept is not None:
+                lane.kept.forget_under_way()
 
-        :param limits: the buckets the request counts in, each with its rate
-        :param at_most_s: beyond this nothing is reserved, because the caller will not wait that long
-        """
-        wanted = [(name, rate) for name, rate in limits]
+    def turn(self, counted: Counted) -> Turn:
+        """Return a turn for a request that counts in these limits."""
         with self._lock:
-            now = self._clock()
-            buckets = [(self._bucket(name, rate, now), rate) for name, rate in wanted]
-            leave_at = max((self._earliest(bucket, rate, now) for bucket, rate in buckets), default=now)
-            if leave_at - now <= at_most_s:
-                for bucket, rate in buckets:
-                    self._count(bucket, rate, leave_at)
-        return leave_at - now
+            lanes = [self._lane(name, rate) for name, rate in counted.paced]
+        return Turn(self, lanes, counted.one_by_one)
 
-    def hold(self, limits: Iterable[tuple[str, Rate]], seconds: float) -> None:
-        """Let nothing leave in these buckets for a while, because IRIS said so."""
+    def let_through(self, counted: Counted) -> int:
+        """Return how many requests that share these limits were let through so far."""
         with self._lock:
-            now = self._clock()
-            for name, rate in limits:
-                bucket = self._bucket(name, rate, now)
-                bucket.held_until = max(bucket.held_until, now + seconds)
-                bucket.idle_at = max(bucket.idle_at, bucket.held_until)
+            return sum(self._lane(name, rate).learned.let_through for name, rate in counted.paced)
 
-    def _bucket(self, name: str, rate: Rate, now: float) -> _Bucket:
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            if len(self._buckets) >= _MAX_BUCKETS:
-                self._buckets = {key: one for key, one in self._buckets.items() if one.idle_at > now}
-            bucket = self._buckets[name] = _Bucket(times=deque(maxlen=rate.calls))
-        return bucket
+    def ask(self, turn: Turn) -> float:
+        """Return the wait of a turn, as :meth:`Turn.wait_s` says."""
+        with self._lock:
+            now = self._now()
+            held_until = max((self._one_by_one.get(name, now) for name in turn.one_by_one), default=now)
+            if held_until > now:
+                return held_until - now  # in no line: those behind may be of other URLs
+            at = max((lane.earliest(now) for lane in turn.lanes), default=now)
+            if at <= now and (turn.has_waited or not any(lane.line for lane in turn.lanes)):
+                self._leave(turn, now)
+                return 0.0
+            self._line_up(turn)
+            at = max([at, *(lane.expected(turn, now) for lane in turn.lanes)])
+            return max(at - now, _SHORTEST_WAIT_S)
 
-    @staticmethod
-    def _earliest(bucket: _Bucket, rate: Rate, now: float) -> float:
-        full = len(bucket.times) == rate.calls
-        window_free_at = bucket.times[0] + rate.window_s if full else now
-        even_at = now if rate.metered else bucket.next_even_at - _BURST_S
-        return max(now, window_free_at, even_at, bucket.held_until)
+    def end(self, turn: Turn) -> None:
+        """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing."""
+        with self._lock:
+            now = self._now()
+            for lane in turn.lanes:
+                lane.step_out(turn)
+                if turn.is_under_way and turn.left_at is not None and lane.kept is not None:
+                    lane.kept.come_back(now, turn.left_at)
+            turn.is_under_way = False
 
-    @staticmethod
-    def _count(bucket: _Bucket, rate: Rate, leave_at: float) -> None:
-        bucket.times.append(leave_at)
-        bucket.next_even_at = max(bucket.next_even_at, leave_at) + rate.per_s / rate.calls
-        bucket.idle_at = max(bucket.idle_at, leave_at + rate.window_s)
+    def let(self, turn: Turn) -> None:
+        """Enter what :meth:`Turn.let` says."""
+        with self._lock:
+            now = self._now()
+            for lane in turn.lanes:
+                lane.learned.let(now, waited=turn.has_waited)
+
+    def refuse(self, turn: Turn, pause_s: float | None) -> None:
+        """Enter what :meth:`Turn.refuse` says."""
+        pause_s = None if pause_s is None else min(pause_s, _LONGEST_HOLD_S)
+        with self._lock:
+            now = self._now()
+            for lane in turn.lanes:
+                lane.learned.refuse(now, now if turn.left_at is None else turn.left_at, pause_s)
+
+    def hold(self, turn: Turn, pause_s: float) -> None:
+        """Enter what :meth:`Turn.hold` says."""
+        with self._lock:
+            until = self._now() + min(pause_s, _LONGEST_HOLD_S)
+            for name in turn.one_by_one:
+                self._one_by_one[name] = until
+            for lane in turn.lanes:
+                if lane.is_metered:
+                    lane.learned.hold(until)
+
+    def _leave(self, turn: Turn, now: float) -> None:
+        turn.left_at, turn.is_under_way = now, True
+        for lane in turn.lanes:
+            lane.leave(turn, now)
+        turn.was_asked_before = any(name in self._one_by_one for name in turn.one_by_one)
+        for name in turn.one_by_one:
+            self._one_by_one[name] = now
+        while len(self._one_by_one) > _MOST_REMEMBERED:
+            del self._one_by_one[next(iter(self._one_by_one))]
+
+    def _line_up(self, turn: Turn) -> None:
+        turn.has_waited = True
+        for lane in turn.lanes:
+            if turn not in lane.line:
+                lane.line.append(turn)
+
+    def _now(self) -> float:
+        """Return the time, which never goes back, whatever the clock does."""
+        self._latest = max(self._latest, self._clock())
+        return self._latest
+
+    def _lane(self, name: str, rate: Rate | None) -> _Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            if len(self._lanes) >= _MOST_REMEMBERED:
+                now = self._now()
+                self._lanes = {key: one for key, one in self._lanes.items() if not one.is_idle(now)}
+            lane = self._lanes[name] = _Lane(rate)
+        return lane
+
+
+_pacers: Final[WeakValueDictionary[str, Pacer]] = WeakValueDictionary()
+_choosing: Final = threading.Lock()
+
+
+def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
+    """Return the pacer that all clients of an account in this process share, as long as one of them lives.
+
+    :param account: what tells one account of IRIS from another
+    :param clock: a monotonic clock; clients with clocks of their own do not share
+    """
+    key = hashlib.sha256(json.dumps([*account, id(clock)]).encode()).hexdigest()
+    with _choosing:
+        pacer = _pacers.get(key)
+        if pacer is None:
+            pacer = _pacers[key] = Pacer(clock)
+        return pacer
+
+
+def forget_limits() -> None:
+    """Let new clients know nothing of what was sent and refused so far.
+
+    For tests, whose server begins anew with each of them; a real one remembers.
+    """
+    with _choosing:
+        _pacers.clear()

@@ -1,6 +1,6 @@
 """When a request that failed may go out again: an error becomes "again, after so many seconds" or "no".
 
-Neither sleeps nor sends.
+Neither sleeps nor sends: :meth:`RetryRules.repeated` is a loop of steps that a client does.
 """
 
 from __future__ import annotations
@@ -9,21 +9,27 @@ import logging
 import math
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-
-import tenacity
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.iris.http.steps import Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Generator
+
+    from airflow_provider_trackunit.iris.http.steps import Step
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 # First wait of a retry without Retry-After, doubled each time up to the longest; both with jitter, so that
 # tasks that failed together do not come back together.
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
+
+# How much of that wait comes on top of Retry-After, which all who were refused were told alike.
+_ON_TOP: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,50 +58,54 @@ class RetryRules:
             return False
         return self.safe or not error.sent or isinstance(error, IrisRateLimitError)
 
-    def wait_s(self, attempt: int, error: BaseException | None) -> float:
-        """Return the seconds to wait after this attempt (from 1) failed with this error."""
-        if isinstance(error, IrisError) and error.retry_after is not None:
-            return error.retry_after
+    def wait_s(self, attempt: int, error: IrisError) -> float:
+        """Return the seconds to wait after this attempt (from 1) failed with this error.
+
+        What the answer says is the least, with jitter on top; where it says nothing, or 0, the pause is our own.
+        """
         longest = min(_LONGEST_WAIT_S, self.max_wait_s, _FIRST_WAIT_S * 2.0 ** (attempt - 1))
-        return longest * (0.5 + self.chance() / 2)
+        pause_s = longest * (0.5 + self.chance() / 2)
+        return max(pause_s, error.retry_after + _ON_TOP * pause_s) if error.retry_after else pause_s
 
-    def retrying(self, sleep: Callable[[float], None]) -> tenacity.Retrying:
-        """Return a new loop for threads. One loop serves one request."""
-        return tenacity.Retrying(sleep=sleep, reraise=True, **self._conditions())
+    def repeated(
+        self,
+        attempt: Callable[[], Generator[Step, Any, _T]],
+        let_through: Callable[[], int] = lambda: 0,
+    ) -> Generator[Step, Any, _T]:
+        """Say how to get what an attempt gives, with as many attempts as the rules allow.
 
-    def async_retrying(self, sleep: Callable[[float], Awaitable[None]]) -> tenacity.AsyncRetrying:
-        """Return a new loop for an event loop. One loop serves one request."""
-        return tenacity.AsyncRetrying(sleep=sleep, reraise=True, **self._conditions())
+        :param let_through: how many requests that share the limits of this one got through so far. A refusal uses up
+            no attempt while others do: the limit is in use, by us or by somebody else, and not in the way for good
+        :raises IrisError: that of the last attempt
+        """
+        used = 0
+        while True:
+            before = let_through()
+            try:
+                return (yield from attempt())
+            except IrisError as error:
+                others_get_through = _was_refused(error) and let_through() > before
+                used += not others_get_through
+                wait_s = self._next_wait_s(used, error)
+                if wait_s is None:
+                    raise
+                what = (
+                    "Others got through, next"
+                    if others_get_through
+                    else f"Attempt {used} of {self.max_attempts} failed, next"
+                )
+                log.warning("%s in %.1f s: %s", what, wait_s, error)
+            yield Sleep(wait_s)
 
-    def _conditions(self) -> dict[str, Any]:
-        waits: dict[int, float] = {}
-
-        def wait_s(state: tenacity.RetryCallState) -> float:
-            # Drawn once for each attempt: what is slept must be what was found short enough.
-            attempt = state.attempt_number
-            return waits.setdefault(attempt, self.wait_s(attempt, _error_of(state)))
-
-        return {
-            "retry": lambda state: self.may_repeat(_error_of(state)),
-            "stop": lambda state: (
-                state.attempt_number >= self.max_attempts
-                or wait_s(state) > self.max_wait_s
-                or wait_s(state) >= self.left_s()
-            ),
-            "wait": wait_s,
-            "before_sleep": self._announce,
-        }
-
-    def _announce(self, state: tenacity.RetryCallState) -> None:
-        error = _error_of(state)
-        log.warning(
-            "Attempt %d of %d failed, next in %.1f s: %s",
-            state.attempt_number,
-            self.max_attempts,
-            state.next_action.sleep if state.next_action else 0.0,
-            error,
-        )
+    def _next_wait_s(self, used: int, error: IrisError) -> float | None:
+        """Return the wait before the next attempt, None when there is none."""
+        if not self.may_repeat(error) or used >= self.max_attempts:
+            return None
+        if (error.retry_after or 0.0) > self.max_wait_s:
+            return None
+        wait_s = self.wait_s(max(used, 1), error)
+        return wait_s if wait_s < self.left_s() else None
 
 
-def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
-    return None if state.outcome is None else state.outcome.exception()
+def _was_refused(error: IrisError) -> bool:
+    return isinstance(error, IrisRateLimitError) and error.status is not None

@@ -8,6 +8,7 @@ client's credentials in a Basic header, and client credentials of an API key, wi
 from __future__ import annotations
 
 import base64
+import copy
 import math
 import re
 import threading
@@ -25,7 +26,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.http.answers import read_retry_after, told
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+from airflow_provider_trackunit.iris.http.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON, USER_AGENT, Request, Response
 from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers, redacted
 
@@ -46,6 +48,9 @@ _MAX_TOKEN_CHARS: Final = 64 * 1024
 # An answer without expires_in: shorter than either documented lifetime (3600 s and 1200 s). A token that dies
 # earlier still costs no more than one 401.
 _UNKNOWN_LIFETIME_S: Final = 300.0
+
+# How long credentials that were refused are not tried again: as long as threads of one task take to begin.
+_REFUSED_FOR_S: Final = 5.0
 
 # JSON can name one half of a pair; no encoding can send it, and the error of one that tries holds the whole text.
 _HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
@@ -291,7 +296,7 @@ def _lifetime_s(value: Any) -> float:
 
 
 class TokenKeeper:
-    """Holds the current token. Safe to share between threads; never sends anything.
+    """Holds the current token, or that there is none to be had. Safe to share between threads; never sends anything.
 
     :param clock: a monotonic clock, in seconds; it must be the one that gave ``sent_at``
     """
@@ -299,18 +304,38 @@ class TokenKeeper:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._token: Token | None = None
+        self._refusal: IrisTokenError | None = None
+        self._refused_at = -math.inf
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin again in a child process, with the same token."""
         self._lock = threading.Lock()
 
     def usable(self) -> Token | None:
-        """Return the current token, or None when it is time to ask for a new one."""
+        """Return the current token, or None when it is time to ask for a new one.
+
+        :raises IrisTokenError: when the credentials were refused a moment ago. A dozen threads that begin together must
+            not each try a secret that is wrong: accounts are locked for that
+        """
         with self._lock:
-            token = self._token
-        return token if token is not None and self._clock() < token.renew_at else None
+            token, refusal, refused_at = self._token, self._refusal, self._refused_at
+        now = self._clock()
+        if refusal is not None and now - refused_at < _REFUSED_FOR_S:
+            # Each caller's own, because a traceback grows with every raise.
+            raise copy.copy(refusal)
+        return token if token is not None and now < token.renew_at else None
 
     def keep(self, token: Token) -> None:
         """Make this the current token."""
         with self._lock:
-            self._token = token
+            self._token, self._refusal = token, None
+
+    def keep_refusal(self, error: IrisTokenError) -> None:
+        """Enter that the token endpoint refuses these credentials."""
+        with self._lock:
+            self._refusal, self._refused_at = error, self._clock()
 
     def discard(self, token: Token) -> None:
         """Drop a token that IRIS refused, unless another caller has replaced it already."""

@@ -54,6 +54,11 @@ class Request:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     max_body_bytes: int = MAX_BODY_BYTES
 
+    @property
+    def origin(self) -> str:
+        """``scheme://host[:port]``, where it goes."""
+        return "/".join(self.url.split("/", 3)[:3])
+
     def with_token(self, token: str) -> Request:
         """Return the request with its bearer token."""
         headers = {**self.headers, "Authorization": f"Bearer {token}"}
@@ -78,6 +83,12 @@ class Response:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+    @property
+    def has_length(self) -> bool:
+        """Whether the answer said how long it is, so that one that broke off was noticed while it was read."""
+        chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
+        return chunked or "content-length" in self.headers
 
 
 def build_request(call: Call) -> Request:

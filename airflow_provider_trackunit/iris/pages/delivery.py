@@ -64,8 +64,8 @@ class Delivery:
         return self._failure is not None
 
     def end(self) -> None:
-        """Raise what kept a page from coming, if anything did."""
-        if self._failure is not None:
+        """Raise what kept a page from coming, unless the walk turned out to end before it."""
+        if self._failure is not None and self._frontier.open:
             raise self._failure
 
     def _due(self) -> list[Page]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.pages.frontier import Errand, PageName
     from airflow_provider_trackunit.iris.pages.paging import Page
 
-#: Fetches one page; raises :class:`~.http.exchange.CancelledError` instead of sending once the event is set.
+#: Fetches one page; raises :class:`~.http.steps.CancelledError` instead of sending once the event is set.
 Fetch = Callable[["Errand", threading.Event], "Page"]
 
 
@@ -88,8 +88,6 @@ class Crew:
 
     def cancel(self) -> None:
         """Send nothing more. What is on its way comes back all the same, what is not comes back cancelled."""
-        if self._cancelled.is_set():
-            return
         self._cancelled.set()
         for _ in self._threads:
             self._errands.put(None)

@@ -18,13 +18,14 @@ from msgspec.structs import replace
 
 from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.pages.paging import text_of_cursor
 from airflow_provider_trackunit.iris.pages.styles import paginator
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page, Paginator
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ PageName = tuple[int, str]
 
 def page_name(item: int, cursor: Cursor) -> PageName:
     """Return the name of a page."""
-    return item, msgspec.json.encode(cursor, order="deterministic").decode()
+    return item, text_of_cursor(cursor)
 
 
 class OpenWalk(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class OpenWalk(msgspec.Struct, frozen=True):
     :param item: the place of its call among the calls
     :param todo: the cursors of the pages that are known to exist and have not come
     :param reached: the highest number of a page that was ever to do; 0 where pages have no numbers
+    :param ends_at: the lowest number of a page that said it is the last, None until one did
     :param whole: whether the walk began at the beginning, so that what came can be compared with what was announced
     :param announced: how many records were announced, first and last
     :param pages: how many pages were announced, first and last
@@ -66,6 +68,7 @@ class OpenWalk(msgspec.Struct, frozen=True):
     item: int
     todo: tuple[dict[str, Any], ...]
     reached: int = 0
+    ends_at: int | None = None
     whole: bool = True
     came: int = 0
     records: int = 0
@@ -74,37 +77,40 @@ class OpenWalk(msgspec.Struct, frozen=True):
 
     def with_page(self, errand: Errand, page: Page, ahead: int) -> OpenWalk:
         """Return the walk after a page of it has come, with the pages after it that are now known."""
-        style = paginator(errand.row.paging)
-        left = [cursor for cursor in self.todo if cursor != errand.cursor]
-        if page.number is None:
-            left += [dict(page.next)] if page.next is not None else []
-            reached = 0
-        else:
-            known = [] if page.next is None else [page.next, *style.ahead(page, ahead)]
-            numbered = {style.number(cursor): dict(cursor) for cursor in known}
-            left += [cursor for number, cursor in numbered.items() if number > self.reached]
-            if page.next is None:
-                # The collection ends here, whatever an earlier page announced.
-                left = [cursor for cursor in left if style.number(cursor) <= page.number]
-            reached = max(self.reached, page.number, *numbered)
         first = self.came == 0
         # A caller who asks for a later page gets the rest, while the whole is announced.
         at_start = page.number in {None, 1} and not any(errand.cursor.get(name) for name in _OPAQUE)
-        return replace(
+        walk = replace(
             self,
-            todo=tuple(left),
-            reached=reached,
+            todo=tuple(cursor for cursor in self.todo if cursor != errand.cursor),
             whole=self.whole and (at_start or not first),
             came=self.came + 1,
             records=self.records + len(page.raw_records),
             announced=(page.announced if first else self.announced[0], page.announced),
             pages=(page.pages if first else self.pages[0], page.pages),
         )
+        if page.number is None:
+            return walk if page.next is None else replace(walk, todo=(*walk.todo, dict(page.next)))
+        return walk._numbered_on(page, page.number, paginator(errand.row.paging), ahead)
+
+    def _numbered_on(self, page: Page, number: int, style: Paginator, ahead: int) -> OpenWalk:
+        """Return the walk with the pages that are now known to follow, and without those that are now known not to.
+
+        Where two pages tell of different ends, the lower one holds: it is the first that a walk page by page would meet.
+        """
+        known = [] if page.next is None else [page.next, *style.ahead(page, ahead)]
+        following = {style.number(cursor): dict(cursor) for cursor in known}
+        new = [cursor for place, cursor in following.items() if place > self.reached]
+        ends_at = self.ends_at
+        if page.next is None:
+            ends_at = number if ends_at is None else min(ends_at, number)
+        todo = [cursor for cursor in (*self.todo, *new) if ends_at is None or style.number(cursor) <= ends_at]
+        return replace(self, todo=tuple(todo), reached=max(self.reached, number, *following), ends_at=ends_at)
 
     def difference(self) -> str | None:
         """Return how a finished walk differs from what was announced, None when nothing is amiss."""
         (first, last), (pages_first, pages_last) = self.announced, self.pages
-        if first != last:
+        if None not in {first, last} and first != last:
             return f"{first} records were announced at first and {last} at the end"
         if self.whole and last is not None and last != self.records:
             return f"{last} records were announced and {self.records} came"
@@ -139,10 +145,11 @@ class Frontier(msgspec.Struct, frozen=True):
     def at(cls, call: Call, cursor: Cursor | None) -> Frontier:
         """Return the frontier of one call, from a cursor on; None for the beginning.
 
-        :raises IrisConfigurationError: when an argument is unusable, a page number in the query included
+        :raises IrisConfigurationError: when the cursor or an argument is unusable, a page number in the query included
         """
-        start = paginator(find(call).paging).start(call)
-        begin = start if cursor is None else cursor
+        style = paginator(find(call).paging)
+        begin = style.start(call) if cursor is None else cursor
+        style.apply(call, begin)
         return cls(next_item=1, open=(OpenWalk(0, (dict(begin),), whole=cursor is None),))
 
     @property

@@ -5,11 +5,11 @@ The paginators see one page at a time; a loop shows only in the sum. One guard b
 
 from __future__ import annotations
 
-import json
 import zlib
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
+from airflow_provider_trackunit.iris.pages.paging import text_of_cursor
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -26,6 +26,7 @@ class Guard:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        # Hashes of cursors, because there can be many and an opaque one can be long.
         self._seen: set[int] = set()
         self._contents: set[int] = set()
         self._repeated = 0
@@ -36,9 +37,9 @@ class Guard:
 
         :raises IrisPaginationError: when the walk has been at the next cursor before, or brings nothing new
         """
-        self._seen.add(key_of(cursor))
+        self._seen.add(hash(text_of_cursor(cursor)))
         self._records += len(page.raw_records)
-        if page.number is None and page.next is not None and key_of(page.next) in self._seen:
+        if page.number is None and page.next is not None and hash(text_of_cursor(page.next)) in self._seen:
             raise IrisPaginationError(
                 f"{self._call.endpoint}: the pages go in a circle after {self._records} records; the walk is stopped"
             )
@@ -57,8 +58,3 @@ class Guard:
                 "more are announced; the walk is stopped because it may never end. If the records are as they should "
                 "be, ask for something that tells them apart, such as their id"
             )
-
-
-def key_of(cursor: Cursor) -> int:
-    """Return a number that equal cursors share."""
-    return hash(json.dumps(dict(cursor), sort_keys=True))

@@ -9,6 +9,7 @@ with what came, because only the walk knows both.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -186,6 +187,11 @@ def text_of(cursor: Cursor, key: str) -> str | None:
     return value
 
 
+def text_of_cursor(cursor: Cursor) -> str:
+    """Return a text that equal cursors share, and no others."""
+    return json.dumps(dict(cursor), sort_keys=True)
+
+
 def foreign_cursor() -> IrisConfigurationError:
     """Return the error for a cursor that cannot have come from a page of this endpoint."""
     return IrisConfigurationError(
@@ -245,10 +251,12 @@ class PageNumber:
     that was announced first.
 
     :param size: page size that is asked for unless the caller's query has one; None leaves it to IRIS
+    :param sort: order that is asked for unless the caller's query has one; None leaves it to IRIS
     """
 
     record_key: str = "content"
     size: int | None = None
+    sort: str | None = None
 
     def start(self, call: Call) -> Cursor:
         """Return the page of the caller's query, or page 0."""
@@ -260,9 +268,11 @@ class PageNumber:
         return {"page": int(text)}
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
-        """Return the call with its page, and with a size unless the caller chose one."""
+        """Return the call with its page, and with a size and an order unless the caller chose them."""
         if self.size is not None and "size" not in dict(call.query):
             call = call.with_query(size=str(self.size))
+        if self.sort is not None and "sort" not in dict(call.query):
+            call = call.with_query(sort=self.sort)
         return call.with_query(page=str(page_of(cursor, "page", 0)))
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:

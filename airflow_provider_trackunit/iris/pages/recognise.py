@@ -80,6 +80,6 @@ def recognise(call: Call, body: bytes) -> Paginator:
         return After()
     if "links" in names and PAGE_SEGMENT.search(call.path):
         return AempLinks()
-    if call.is_graphql and b'"pageInfo"' in body:
+    if call.graphql_query and b'"pageInfo"' in body:
         return Relay()
     return Unpaged()

@@ -58,14 +58,19 @@ class Relay:
 
     def start(self, call: Call) -> Cursor:
         """Return the ``after`` of the caller's variables, or the beginning."""
-        return {"endCursor": _variables(call).get("after")}
+        after = _variables(call).get("after")
+        if not isinstance(after, str | None):
+            raise IrisConfigurationError(
+                "json['variables']['after']: give the text of a cursor, or leave it out"
+            )
+        return {"endCursor": after}
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call with its ``after``, and with ``first`` where the query declares it and nobody set it."""
-        if not call.is_graphql:
+        query = call.graphql_query
+        if not query:
             raise foreign_cursor()
         variables = dict(_variables(call))
-        query = str(call.json["query"])
         if re.search(r"\$first\s*:\s*Int!?\s*[,)$]", query):
             variables.setdefault("first", _RELAY_PAGE_SIZE)
         after = text_of(cursor, "endCursor")
@@ -101,7 +106,7 @@ class Relay:
         return 0
 
     def _refuse_dead_end(self, call: Call, cursor: Cursor, end_cursor: str | None) -> None:
-        if not re.search(r"\$after\b", str(call.json["query"])):
+        if not re.search(r"\$after\b", call.graphql_query):
             raise IrisPaginationError(
                 f"{call.endpoint}: there are more pages and the query cannot ask for them. Declare '$after: String' "
                 "in the query and give the connection 'after: $after'"

@@ -20,7 +20,7 @@ def paginator(paging: Paging) -> Paginator:
     key = paging.record_key or ""
     match paging.style:
         case "number":
-            return PageNumber(key, paging.size)
+            return PageNumber(key, paging.size, paging.sort)
         case "after":
             return After(key, paging.size)
         case "links":

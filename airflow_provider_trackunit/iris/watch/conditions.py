@@ -31,6 +31,7 @@ _REFUSALS: Final = (
 # An expression has to be understood, and its error to be read, by people.
 _MOST_CHARS: Final = 10_000
 _MOST_MESSAGE_CHARS: Final = 500
+_MOST_SIGHT_CHARS: Final = 100
 
 
 class Condition:
@@ -66,8 +67,8 @@ class Condition:
             ) from None
 
 
-def _one_line(error: Exception) -> str:
-    words = " ".join(str(error).split())[:_MOST_MESSAGE_CHARS]
+def _one_line(said: object, most_chars: int = _MOST_MESSAGE_CHARS) -> str:
+    words = " ".join(str(said).split())[:most_chars]
     return "".join(char if char.isprintable() else "?" for char in words)
 
 
@@ -76,6 +77,18 @@ def found_records(page: Page) -> Any:
     if page.paginated or len(page.raw_records) != 1:
         return len(page.raw_records)
     return page.records[0]
+
+
+def sight(found: Any, condition: Condition | None) -> str:
+    """Return in a few words, for a line of the log, what a look found, and whether the wait is over."""
+    begin = "done" if found else "not yet"
+    if condition is not None:
+        return f"{begin}, the condition gives {_one_line(repr(found), _MOST_SIGHT_CHARS)}"
+    return (
+        f"{begin}, {found} records"
+        if isinstance(found, int)
+        else f"{begin}, an object of {len(found)} members"
+    )
 
 
 def look(page: Page, condition: Condition | None) -> Any:

@@ -1,7 +1,8 @@
 """How far a watcher has come in a collection that grows, and which records are new to it. Pure.
 
 A watermark is the newest value of one member (the newest ``timeOn``). Records that share it can still arrive
-later, so those that were seen at it are remembered, by a short digest of their ``id``.
+later, so those that were seen at it are remembered, by a short digest of their ``id``: all of them in memory, and in
+what is stored as many as there is room for, else how many they are and a sum of them.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from airflow_provider_trackunit.iris.pages.paging import Page
     from airflow_provider_trackunit.iris.watch.conditions import Condition
 
-# So many records with the very same watermark are remembered; it keeps the stored state below 20 KB.
+# So many digests are stored one by one; it keeps the stored state below 20 KB. Airflow warns from 64 KB on.
 _MOST_AT_IT: Final = 1000
+
+_DIGEST_CHARS: Final = 16
 
 Value = str | int | float
 
@@ -34,11 +37,41 @@ class Mark:
     digest: str
 
 
+class Crowd(msgspec.Struct, frozen=True):
+    """Records that share a watermark and are too many to be stored one by one: how many, and the sum of their digests."""
+
+    count: int
+    sum: str
+
+    @classmethod
+    def of(cls, digests: Collection[str]) -> Crowd:
+        """Return what tells these records from any others, in whatever order they come."""
+        total = sum(int(digest, 16) for digest in digests) % 16**_DIGEST_CHARS
+        return cls(len(digests), f"{total:x}")
+
+
 class Seen(msgspec.Struct, frozen=True):
-    """How far a watcher has come: the newest value, and the digests of the records seen at it."""
+    """How far a watcher has come: the newest value, and the records seen at it.
+
+    :param at_it: their digests
+    :param crowd: in the place of these, when they were read from where only so much is stored
+    """
 
     value: Value
-    at_it: tuple[str, ...] = ()
+    at_it: frozenset[str] = frozenset()
+    crowd: Crowd | None = None
+
+    def knowing(self, marks: Iterable[Mark]) -> Seen:
+        """Return the same with the digests of a crowd, taken from the first look at the records since it was read.
+
+        Where there are more than were seen, or others, it cannot be told which: as many count as seen as were.
+        """
+        if self.crowd is None:
+            return self
+        here = frozenset(mark.digest for mark in marks if _order(mark.value) == _order(self.value))
+        if len(here) < self.crowd.count or Crowd.of(here) == self.crowd:
+            return Seen(self.value, here)
+        return Seen(self.value, frozenset(sorted(here)[: min(self.crowd.count, len(here) - 1)]))
 
     def is_new(self, mark: Mark) -> bool:
         """Return whether a record is beyond this."""
@@ -69,21 +102,29 @@ def newest(values: Iterable[Value]) -> Value | None:
 
 def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen | None]:
     """Return how many records are new, and how far the watcher has come with them."""
-    new = [mark for mark in marks if seen is None or seen.is_new(mark)]
+    known = None if seen is None else seen.knowing(marks)
+    new = [mark for mark in marks if known is None or known.is_new(mark)]
     if not new:
         return 0, seen
     # One record can be there twice, with a newer value as well: it changed while it was read.
     value = max((mark.value for mark in new), key=_order)
-    at_it = list(dict.fromkeys(mark.digest for mark in new if _order(mark.value) == _order(value)))
-    if seen is not None and _order(value) == _order(seen.value):
-        at_it = [*seen.at_it, *at_it]
-    return len({mark.digest for mark in new}), Seen(value, tuple(at_it[-_MOST_AT_IT:]))
+    at_it = frozenset(mark.digest for mark in new if _order(mark.value) == _order(value))
+    if known is not None and _order(value) == _order(known.value):
+        at_it |= known.at_it
+    return len({mark.digest for mark in new}), Seen(value, at_it)
 
 
-def read_seen(stored: Any) -> Seen | None:
+def stored(seen: Seen) -> dict[str, Any]:
+    """Return what to store of it: plain JSON that stays small; :func:`read_seen` is the other direction."""
+    if seen.crowd is None and len(seen.at_it) <= _MOST_AT_IT:
+        return {"value": seen.value, "at_it": sorted(seen.at_it)}
+    return {"value": seen.value, "crowd": msgspec.to_builtins(seen.crowd or Crowd.of(seen.at_it))}
+
+
+def read_seen(found: Any) -> Seen | None:
     """Return what was stored, None when it is nothing or cannot be read."""
     try:
-        seen = msgspec.convert(stored, Seen)
+        seen = msgspec.convert(found, Seen)
     except msgspec.ValidationError:
         return None
     return seen if _has_a_place(seen.value) else None
@@ -152,4 +193,6 @@ def _moment(value: Value) -> dt.datetime | None:
 
 def _digest(record: Any, raw: bytes) -> str:
     own = record.get("id") if isinstance(record, dict) else None
-    return hashlib.sha256(str(own).encode() if isinstance(own, str | int) else raw).hexdigest()[:16]
+    return hashlib.sha256(str(own).encode() if isinstance(own, str | int) else raw).hexdigest()[
+        :_DIGEST_CHARS
+    ]

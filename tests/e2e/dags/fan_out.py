@@ -80,7 +80,7 @@ def in_one_task() -> None:
         IrisToObjectStorageOperator(
             task_id="hours",
             endpoint=HOURS,
-            path_params=machines("{{ params.machines | tojson }}"),  # type: ignore[arg-type]
+            path_params=machines("{{ params.machines | tojson }}"),
             output_path=FOLDER + "/hours",
             max_concurrency=16,
             pool=POOL,

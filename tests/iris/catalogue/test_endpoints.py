@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS, Endpoint, Paging, find
-from airflow_provider_trackunit.iris.catalogue.limits import Rate
+from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 
 AEMP = "/public/api/aemp/v2/15143/-3"
 SERIES = f"{AEMP}/Fleet/Equipment/ID/A%2F1/FuelUsed/2026-01-01T00%3A00%3A00Z/2026-01-02T00%3A00%3A00Z"
@@ -78,12 +78,14 @@ def test_no_two_rows_have_the_same_path_and_method() -> None:
         ("/api/asset/v2/assets/a1", "GET", Paging("whole")),
         (f"{AEMP}/Fleet", "GET", Paging("links", "equipment")),
         (f"{AEMP}/Fleet/1", "GET", Paging("links", "equipment")),
-        (f"{AEMP}/Fleet/Equipment/ID/A%2F1", "GET", Paging("whole")),
+        (f"{AEMP}/Fleet/Equipment/ID/A%2F1", "GET", Paging("whole", "equipment")),
         (SERIES, "GET", Paging("links", "")),
         (f"{SERIES}/1", "GET", Paging("links", "")),
         (f"{PROMETHEUS}/query_range", "POST", Paging("whole", "data.result")),
         (f"{PROMETHEUS}/label/unit/values", "GET", Paging("whole", "data")),
         (f"{EVENTS}/log", "POST", Paging("number", "content", 1000)),
+        ("/public/api/can-faults/faults", "POST", Paging("whole", "canFaults")),
+        ("/public/api/can-faults/faults-summary", "POST", Paging("whole")),
         ("/api/site/v1/sites/history", "GET", Paging("number", "content", 1000)),
         ("/api/site/v1/sites/s1", "GET", Paging("whole")),
         ("/api/service-management/v2/plans", "GET", Paging("whole", "servicePlans")),
@@ -138,15 +140,30 @@ def test_the_limits_are_the_documented_ones(path: str, method: str, limits: list
     ],
 )
 def test_what_is_counted_together_shares_a_bucket(one: str, other: str, method: str, shared: bool) -> None:
-    buckets = [find(call(path, method)).paced(call(path, method)) for path in (one, other)]
+    buckets = [find(call(path, method)).counted(call(path, method)).paced for path in (one, other)]
     assert buckets[0]
     assert (buckets[0] == buckets[1]) is shared
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name"),
+    [
+        pytest.param("/api/asset/v1/assets/a1", "GET", "GET /api/asset/v1/assets/{assetId}", id="a row"),
+        pytest.param("/api/new/{id}", "GET", "GET /api/new/{id}", id="an unknown path, as it was written"),
+        pytest.param("/api/asset/v1/assets", "POST", "POST /api/asset/v1/assets", id="another method"),
+    ],
+)
+def test_what_has_no_published_rate_is_counted_for_itself(path: str, method: str, name: str) -> None:
+    asked = call(path, method, path_params={"id": 7} if "{id}" in path else None)
+    assert find(asked).counted(asked) == Counted(((name, None),))
+    assert not find(asked).has_two_limits
 
 
 def test_a_limit_with_a_pool_holds_nothing_back_and_says_how_long_to_wait() -> None:
     asked = call(f"{AEMP}/Fleet/1")
     row = find(asked)
-    assert row.paced(asked) == [("AEMP fleet", Rate(50, 1))]
+    assert row.counted(asked) == Counted((("AEMP fleet", Rate(50, 1)),), (f"AEMP url {AEMP}/Fleet/1?()",))
+    assert row.has_two_limits
     assert row.wait_after_refusal_s() == QUARTER_S
 
 
@@ -218,3 +235,44 @@ def test_a_graphql_call_without_a_query_is_not_assumed_to_read(json: Any) -> Non
     row = find(call("/api/graphql/", "POST", json=json))
     assert not row.is_safe("POST")
     assert row.paging == Paging("whole")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "json", "only_reads"),
+    [
+        ("/api/asset/v1/assets", "GET", None, True),
+        ("/api/nobody/knows", "GET", None, True),
+        ("/api/nobody/knows", "POST", {"query": "{ a }"}, False),
+        ("/api/nobody/knows", "PUT", None, False),
+        ("/api/nobody/knows", "DELETE", None, False),
+        ("/public/api/eventlog/v3/asset-event/log", "POST", {}, True),
+        ("/api/graphql/", "POST", {"query": "{ a { pageInfo { hasNextPage } } }"}, True),
+        ("/api/graphql/", "POST", {"query": "mutation { a { pageInfo { hasNextPage } } }"}, False),
+        ("/api/graphql/", "POST", {}, False),
+    ],
+)
+def test_only_what_is_known_to_read_may_be_sent_again_in_another_form(
+    path: str, method: str, json: Any, only_reads: bool
+) -> None:
+    call = make_call("https://iris.trackunit.com", path, method=method, json=json)
+    assert find(call).only_reads(call.method) is only_reads
+
+
+@pytest.mark.parametrize(
+    ("path", "max_wait_s", "pages"),
+    [
+        ("/public/api/eventlog/v3/asset-event/log", 120.0, 2),
+        ("/public/api/eventlog/v3/asset-event/log", 1800.0, None),
+        ("/public/api/aemp/v2/15143/-3/Fleet/1", 120.0, None),
+        ("/public/api/aemp/v2/15143/-3/Fleet/Equipment/ID/p/Distance/a/b/1", 120.0, None),
+        ("/api/asset/v1/assets", 120.0, None),
+        ("/public/api/operator/operators", 120.0, None),
+    ],
+)
+def test_a_walk_is_as_long_as_its_limit_lets_through_without_a_long_wait(
+    path: str, max_wait_s: float, pages: int | None
+) -> None:
+    method = "POST" if "asset-event" in path else "GET"
+    assert (
+        find(make_call("https://iris.trackunit.com", path, method=method)).longest_walk(max_wait_s) == pages
+    )

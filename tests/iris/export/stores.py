@@ -70,7 +70,10 @@ def result_of(files: dict[str, bytes]) -> tuple[dict[str, Any], list[dict[str, A
     manifest = json.loads(files["_manifest.json"])
     names = [part["name"] for part in manifest["parts"]]
     names += [manifest["skipped_file"]] if manifest["skipped_file"] else []
-    assert sorted(files) == sorted(["_manifest.json", *names])
+    # A try that ends when it has announced its manifest leaves that behind for a day.
+    assert sorted(name for name in files if not name.startswith("_publishing-")) == sorted(
+        ["_manifest.json", *names]
+    )
     records = []
     for part in manifest["parts"]:
         data = files[part["name"]]

@@ -17,7 +17,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.answers import check, read_retry_after
+from airflow_provider_trackunit.iris.http.answers import check
+from airflow_provider_trackunit.iris.http.reading import read_retry_after
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request
 
 ORIGIN = "https://iris.trackunit.com"
@@ -42,7 +43,9 @@ def prometheus() -> Request:
 
 def answer(status: int = 200, body: Any = b"", headers: dict[str, str] | None = None) -> Response:
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(status, JSON if headers is None else headers, encoded)
+    return Response(
+        status, {"content-length": str(len(encoded)), **(JSON if headers is None else headers)}, encoded
+    )
 
 
 def refused(asked: Request, given: Response, **facts: Any) -> IrisResponseError:

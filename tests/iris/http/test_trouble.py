@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,18 @@ from airflow_provider_trackunit.iris.errors import (
     IrisNoAnswerError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.transports.trouble import Body, Trouble, failure, readable
+from airflow_provider_trackunit.iris.http.transports.trouble import (
+    Body,
+    Trouble,
+    failure,
+    readable,
+    trouble_with_tls,
+)
 from airflow_provider_trackunit.iris.http.wire import Request, build_request
 from tests.iris.conftest import HandClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -32,6 +40,7 @@ def request() -> Request:
         (Trouble.PROXY, False, "the proxy named by the environment did not connect"),
         (Trouble.UNREACHABLE, False, "no connection to https://iris.trackunit.com. Check the URL"),
         (Trouble.SLOW_CONNECT, False, "https://iris.trackunit.com did not accept a connection in time"),
+        (Trouble.NO_TLS, True, "no TLS connection to https://iris.trackunit.com. The server is overloaded"),
         (Trouble.SLOW_ANSWER, True, "https://iris.trackunit.com did not answer in time"),
         (Trouble.BROKEN, True, "the connection to https://iris.trackunit.com broke off"),
         (Trouble.SLOW_BODY, True, "the answer was not complete in time"),
@@ -137,6 +146,63 @@ def test_what_is_packed_in_a_way_that_nobody_asked_for_is_refused(coding: str) -
         arriving(coding)
     assert (caught.value.status, caught.value.transient) == (200, False)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [302, 400, 429, 503])
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip", "unknown"])
+def test_the_body_of_an_error_that_cannot_be_unpacked_is_empty_and_hides_no_status(
+    status: int, coding: str
+) -> None:
+    body = Body(request(), status, coding, 1010.0, HandClock(1000.0))
+    for piece in (b"\x1b\x07\x00\xf8", b"more"):
+        body.take(piece)
+    assert body.whole() == b""
+
+
+def test_the_body_of_an_error_that_can_be_unpacked_is_kept() -> None:
+    body = Body(request(), 503, "gzip", 1010.0, HandClock(1000.0))
+    body.take(gzip.compress(b'{"code": "c"}'))
+    assert body.whole() == b'{"code": "c"}'
+
+
+def test_half_the_packed_body_of_an_error_and_one_without_an_end_are_left_out() -> None:
+    half, endless = (Body(small(), 503, coding, 1010.0, HandClock(1000.0)) for coding in ("gzip", ""))
+    half.take(gzip.compress(LONG)[:-9])
+    for _ in range(3):
+        endless.take(bytes(2**20))
+    assert (half.whole(), endless.whole()) == (b"", b"")
+
+
+def wrapped(error: Exception) -> Exception:
+    """Return an error the way urllib3 and requests hand it on."""
+    outer = OSError(ValueError("in between", error))
+    outer.__cause__ = RuntimeError("another")
+    return outer
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, wrapped], ids=["bare", "wrapped"])
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), Trouble.UNTRUSTED),
+        (ssl.SSLError(1, "[SSL: TLSV1_ALERT_INTERNAL_ERROR] tlsv1 alert internal error"), Trouble.NO_TLS),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), Trouble.NO_TLS),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), Trouble.NO_TLS),
+        (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed"), Trouble.NO_TLS),
+        (OSError("a TLS error of no known kind"), Trouble.NO_TLS),
+    ],
+)
+def test_only_a_certificate_that_is_not_trusted_is_a_matter_of_configuration(
+    error: Exception, trouble: Trouble, wrap: Callable[[Exception], Exception]
+) -> None:
+    assert trouble_with_tls(wrap(error)) is trouble
+
+
+def test_a_file_of_roots_without_a_certificate_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "roots.pem").write_text("no certificate")
+    with pytest.raises(ssl.SSLError) as raised:
+        ssl.create_default_context(cafile=str(tmp_path / "roots.pem"))
+    assert trouble_with_tls(raised.value) is Trouble.NO_ROOTS
 
 
 def test_a_body_that_drips_is_given_up_when_its_time_is_over() -> None:

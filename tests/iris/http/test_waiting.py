@@ -1,13 +1,11 @@
-"""When a request may leave, and whether and when one that failed may leave again."""
+"""Whether and when a request that failed may leave again."""
 
 import itertools
-import random
-import threading
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
-from airflow_provider_trackunit.iris.catalogue.limits import Rate
 from airflow_provider_trackunit.iris.errors import (
     IrisAuthenticationError,
     IrisBadRequestError,
@@ -22,214 +20,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisTokenError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.pacing import Pacer
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
-from tests.iris.conftest import HandClock
-
-FOREVER_S = 1e9
-
-
-def most_in_any_window(times: list[float], window_s: float) -> int:
-    """Return how many of these moments lie in the fullest window that is open at one end."""
-    times = sorted(times)
-    return max(sum(1 for other in times if start <= other < start + window_s) for start in times)
-
-
-def leave(pacer: Pacer, clock: HandClock, *limits: tuple[str, Rate], at_most_s: float = FOREVER_S) -> float:
-    """Return the moment at which a request that is asked for now may leave."""
-    wait_s = pacer.reserve(limits, at_most_s)
-    assert wait_s >= 0
-    return clock.now + wait_s
-
-
-RATES = [Rate(1, 1), Rate(2, 1), Rate(50, 1), Rate(100, 1), Rate(60, 60), Rate(2, 1800), Rate(1, 900)]
-
-
-@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
-@pytest.mark.parametrize("pause", [0.0, 0.3, 0.9, 2.0], ids=lambda pause: f"pauses of {pause} windows")
-def test_there_are_never_more_calls_in_a_window_than_the_limit_says(rate: Rate, pause: float) -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    times = []
-    for number in range(rate.calls * 4 + 3):
-        times.append(leave(pacer, clock, ("a", rate)))
-        # Now and then nobody asks for a while, after which a burst must not be carried over.
-        clock.now += pause * rate.per_s if number % rate.calls == 0 else 0.0
-    assert most_in_any_window(times, rate.per_s) <= rate.calls
-
-
-@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
-@pytest.mark.parametrize("seed", range(4))
-def test_requests_that_are_held_up_on_the_way_for_a_tenth_of_a_second_break_no_limit(
-    rate: Rate, seed: int
-) -> None:
-    chance = random.Random(seed)  # noqa: S311 - no secret is drawn
-    clock = HandClock()
-    pacer = Pacer(clock)
-    arrivals = []
-    for _ in range(rate.calls * 4 + 3):
-        clock.sleep(pacer.reserve([("a", rate)], FOREVER_S))
-        arrivals.append(clock.now + chance.choice([0.0, 0.0999]))
-    assert most_in_any_window(arrivals, rate.per_s) <= rate.calls
-
-
-@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
-def test_nine_tenths_of_a_limit_are_used(rate: Rate) -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    began = clock.now
-    for _ in range(rate.calls * 20 + 1):
-        clock.sleep(pacer.reserve([("a", rate)], FOREVER_S))
-    assert 20 * rate.per_s / (clock.now - began) >= 0.9
-
-
-@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
-def test_a_caller_who_sleeps_what_it_is_told_keeps_the_limit(rate: Rate) -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    times = []
-    for _ in range(rate.calls * 3 + 1):
-        clock.sleep(pacer.reserve([("a", rate)], FOREVER_S))
-        times.append(clock.now)
-    assert most_in_any_window(times, rate.per_s) <= rate.calls
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_limits_that_overlap_are_all_kept_whoever_counts_in_them(seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - no secret is drawn
-    clock = HandClock()
-    pacer = Pacer(clock)
-    rates = {"shared": Rate(2, 200), "own": Rate(1, 700), "even": Rate(3, 20)}
-    times: dict[str, list[float]] = {name: [] for name in rates}
-    for _ in range(120):
-        names = dice.sample(sorted(rates), dice.randint(1, 3))
-        at = leave(pacer, clock, *((name, rates[name]) for name in names))
-        for name in names:
-            times[name].append(at)
-        clock.now += dice.choice([0.0, 1.0, 50.0, 400.0])
-    for name, rate in rates.items():
-        assert most_in_any_window(times[name], rate.per_s) <= rate.calls
-
-
-def test_requests_are_spread_evenly_behind_a_burst_of_a_fifth_of_a_second() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    times = [leave(pacer, clock, ("a", Rate(50, 1))) - clock.now for _ in range(40)]
-    assert times[:11] == pytest.approx([0.0] * 11)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times[11:])]
-    assert gaps == pytest.approx([0.02] * len(gaps))
-
-
-def test_a_metered_limit_is_not_spread_but_used_as_it_comes() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    waits = [pacer.reserve([("events", Rate(2, 1800))], FOREVER_S) for _ in range(3)]
-    assert waits[:2] == [0.0, 0.0]
-    assert 1800 < waits[2] <= 1800 * 1.05
-
-
-@pytest.mark.parametrize(
-    ("rate", "metered"),
-    [
-        (Rate(1, 900), True),
-        (Rate(2, 1800), True),
-        (Rate(1, 60), True),
-        (Rate(60, 60), False),
-        (Rate(1000, 600), False),
-        (Rate(1, 1), False),
-    ],
-)
-def test_a_limit_is_metered_when_single_calls_count(rate: Rate, metered: bool) -> None:
-    assert rate.metered is metered
-
-
-def test_buckets_do_not_hold_each_other_back() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    assert [pacer.reserve([(name, Rate(1, 1))], FOREVER_S) for name in "abc"] == [0.0, 0.0, 0.0]
-    assert pacer.reserve([("a", Rate(1, 1))], FOREVER_S) > 1.0
-
-
-def test_without_a_limit_nothing_waits() -> None:
-    assert Pacer(HandClock()).reserve([], 0.0) == 0.0
-
-
-def test_a_wait_that_is_too_long_reserves_nothing() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    limit = [("a", Rate(1, 100))]
-    assert pacer.reserve(limit, 10.0) == 0.0
-    told = [pacer.reserve(limit, 10.0) for _ in range(5)]
-    assert told == [pytest.approx(102.0)] * 5
-    clock.now += told[0]
-    assert pacer.reserve(limit, 10.0) == 0.0
-
-
-def test_one_limit_that_would_take_too_long_uses_up_nothing_of_the_other() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    slow, fast = ("slow", Rate(1, 100)), ("fast", Rate(1, 1))
-    pacer.reserve([slow], 10.0)
-    assert pacer.reserve([fast, slow], 10.0) > 10.0
-    assert pacer.reserve([fast], 10.0) == 0.0
-
-
-def test_a_bucket_on_hold_lets_nothing_out_until_the_end_of_it() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    limit = [("a", Rate(100, 1))]
-    pacer.hold(limit, 30.0)
-    pacer.hold(limit, 5.0)
-    assert pacer.reserve(limit, 100.0) == pytest.approx(30.0)
-    assert pacer.reserve([("b", Rate(100, 1))], 100.0) == 0.0
-    clock.now += 30.0
-    assert pacer.reserve(limit, 100.0) <= 0.02
-
-
-def test_a_limit_survives_ten_thousand_other_urls_and_their_buckets_do_not() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    kept = [("kept", Rate(1, 1e6))]
-    pacer.reserve(kept, 0.0)
-    most = 0
-    for number in range(10_000):
-        pacer.reserve([(f"url {number}", Rate(1, 1))], 0.0)
-        clock.now += 0.01
-        most = max(most, len(pacer))
-    assert most <= 4096
-    assert pacer.reserve(kept, 0.0) > 900_000
-
-
-def test_a_bucket_can_be_put_on_hold_when_there_are_too_many_and_idle_ones_go() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    for number in range(4096):
-        pacer.reserve([(f"url {number}", Rate(1, 1))], 0.0)
-    held = [("held", Rate(1, 1))]
-    clock.now += 10.0
-    pacer.hold(held, 30.0)
-    assert len(pacer) == 1
-    assert pacer.reserve(held, 100.0) == pytest.approx(30.0)
-
-
-def test_threads_share_one_allowance() -> None:
-    clock = HandClock()
-    pacer = Pacer(clock)
-    waits: list[float] = []
-    barrier = threading.Barrier(8)
-
-    def ask() -> None:
-        barrier.wait()
-        waits.extend(pacer.reserve([("a", Rate(10, 1))], FOREVER_S) for _ in range(20))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(waits) == 160
-    assert most_in_any_window(waits, 1.0) <= 10
-
+from airflow_provider_trackunit.iris.http.steps import Sleep, Step
 
 ALWAYS, IF_SAFE, NEVER = "always", "if safe", "never"
 
@@ -277,12 +69,14 @@ def test_a_token_request_that_failed_is_repeated_whatever_needed_it() -> None:
         pytest.param(2, IrisServerError("e"), 1.0, 2.0, id="second"),
         pytest.param(3, IrisServerError("e"), 2.0, 4.0, id="third"),
         pytest.param(20, IrisServerError("e"), 15.0, 30.0, id="never above the longest"),
-        pytest.param(1, IrisRateLimitError("e", retry_after=7), 7.0, 7.0, id="Retry-After as it is"),
-        pytest.param(1, IrisServerError("e", retry_after=0), 0.0, 0.0, id="at once"),
-        pytest.param(1, IrisRateLimitError("e", retry_after=900), 900.0, 900.0, id="not cut down"),
+        pytest.param(1, IrisRateLimitError("e", retry_after=7), 7.125, 7.25, id="Retry-After is a floor"),
+        pytest.param(1, IrisRateLimitError("e", retry_after=0), 0.5, 1.0, id="no pause at all is none"),
+        pytest.param(2, IrisServerError("e", retry_after=0), 1.0, 2.0, id="and grows"),
+        pytest.param(4, IrisRateLimitError("e", retry_after=1), 4.0, 8.0, id="the longer of both"),
+        pytest.param(1, IrisRateLimitError("e", retry_after=900), 900.125, 900.25, id="not cut down"),
     ],
 )
-def test_a_wait_is_what_the_answer_says_else_doubled_with_jitter(
+def test_a_wait_is_at_least_what_the_answer_says_and_has_jitter(
     attempt: int, error: IrisError, least: float, most: float
 ) -> None:
     lowest = RetryRules(4, 120.0, safe=True, chance=lambda: 0.0)
@@ -296,22 +90,34 @@ def test_a_wait_without_retry_after_is_never_longer_than_allowed() -> None:
     assert rules.wait_s(8, IrisServerError("e")) == 3.0
 
 
-def attempts(rules: RetryRules, *outcomes: Any) -> tuple[int, list[float], Any]:
-    """Return how often a call was made, what was slept, and what came of it."""
-    made, slept, left = [], list[float](), list(outcomes)
+def attempts(
+    rules: RetryRules, *outcomes: Any, let_through: Sequence[int] = ()
+) -> tuple[int, list[float], Any]:
+    """Return how often a call was made, what was slept, and what came of it.
 
-    def call() -> Any:
+    :param let_through: how many other requests got through at each look at them
+    """
+    made, left, others = [], list(outcomes), iter(let_through)
+
+    def attempt() -> Generator[Step, Any, Any]:
         made.append(1)
+        yield from ()
         outcome = left.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
+    slept: list[float] = []
+    steps = rules.repeated(attempt, lambda: next(others, 0))
     try:
-        result = rules.retrying(slept.append)(call)
+        while True:
+            step = next(steps)
+            assert isinstance(step, Sleep)
+            slept.append(step.seconds)
+    except StopIteration as end:
+        return len(made), slept, end.value
     except IrisError as error:
-        result = error
-    return len(made), slept, result
+        return len(made), slept, error
 
 
 FAILED, LATER, TOO_LATE = (
@@ -328,7 +134,7 @@ FAILED, LATER, TOO_LATE = (
         pytest.param(4, [FAILED, FAILED, "ok"], 3, [1.0, 2.0], "ok", id="at last"),
         pytest.param(3, [FAILED] * 3, 3, [1.0, 2.0], FAILED, id="attempts used up: the error itself"),
         pytest.param(1, [FAILED], 1, [], FAILED, id="one attempt is no retry"),
-        pytest.param(2, [LATER, "ok"], 2, [120.0], "ok", id="a wait just allowed"),
+        pytest.param(2, [LATER, "ok"], 2, [120.25], "ok", id="a wait just allowed"),
         pytest.param(4, [TOO_LATE, "ok"], 1, [], TOO_LATE, id="a wait too long is not slept"),
         pytest.param(4, [FAILED, TOO_LATE, "ok"], 2, [1.0], TOO_LATE, id="a wait too long later on"),
     ],
@@ -345,6 +151,28 @@ def test_the_wait_that_is_slept_is_the_one_that_was_found_short_enough(jitter: t
     chances = itertools.cycle(jitter)
     rules = RetryRules(4, 120.0, safe=True, chance=lambda: next(chances), left_s=lambda: 0.75)
     assert attempts(rules, FAILED, "ok") in [(1, [], FAILED), (2, [0.5], "ok")]
+
+
+REFUSED = IrisRateLimitError("refused", status=429)
+
+
+def test_a_refusal_uses_up_no_attempt_while_others_get_through() -> None:
+    rules = RetryRules(2, 120.0, safe=True, chance=lambda: 1.0)
+    others_go_on = [0, 1, 1, 2, 2, 3]
+    assert attempts(rules, REFUSED, REFUSED, REFUSED, "ok", let_through=others_go_on) == (4, [1.0] * 3, "ok")
+
+
+@pytest.mark.parametrize(
+    ("error", "others"),
+    [
+        pytest.param(REFUSED, [0, 0, 0, 0], id="nothing gets through"),
+        pytest.param(FAILED, [0, 1, 1, 2], id="an error that is no refusal"),
+        pytest.param(IrisRateLimitError("held back"), [0, 1, 1, 2], id="a request that was not sent"),
+    ],
+)
+def test_everything_else_uses_up_an_attempt(error: IrisError, others: list[int]) -> None:
+    rules = RetryRules(2, 120.0, safe=True, chance=lambda: 1.0)
+    assert attempts(rules, error, error, "ok", let_through=others) == (2, [1.0], error)
 
 
 def test_each_retry_is_logged_with_attempt_wait_and_reason(caplog: pytest.LogCaptureFixture) -> None:

@@ -73,8 +73,23 @@ def test_the_page_of_a_series_stands_behind_its_times_and_the_pin_stays_encoded(
             {"aempPage": 1}, {"last": link(3)}, 2, {"aempPage": 2, "of": 3}, id="no next while last is ahead"
         ),
         pytest.param(
-            {"aempPage": 1}, {"next": link(2), "last": link(3)}, 0, None, id="an empty page ends it"
+            {"aempPage": 1},
+            {"next": link(2), "last": link(3)},
+            0,
+            {"aempPage": 2, "of": 3},
+            id="an empty page in the middle",
         ),
+        pytest.param(
+            {"aempPage": 1}, {"next": link(2)}, 0, {"aempPage": 2, "of": None}, id="an empty page with next"
+        ),
+        pytest.param(
+            {"aempPage": 2, "of": 3},
+            {"last": link(3)},
+            0,
+            {"aempPage": 3, "of": 3},
+            id="an empty one without",
+        ),
+        pytest.param({"aempPage": 3, "of": 3}, {"last": link(3)}, 0, None, id="an empty page at the end"),
         pytest.param({"aempPage": 5, "of": 5}, {"last": link(3)}, 2, None, id="the fleet has shrunk"),
         pytest.param(
             {"aempPage": 1},
@@ -193,9 +208,15 @@ def test_nothing_at_all_in_the_place_of_a_later_page_is_no_end(nothing: bytes) -
 @pytest.mark.parametrize(
     "empty", [b"", b"{}", b'{"links":[]}', b'{"Links":[]}', b'{"links":[],"equipment":[]}']
 )
-def test_a_page_without_records_ends_the_walk(empty: bytes) -> None:
+def test_a_page_without_records_and_without_links_ends_the_walk(empty: bytes) -> None:
     page = AempLinks().read(call(), {"aempPage": 1}, empty)
     assert (list(page.raw_records), page.next) == ([], None)
+
+
+def test_a_page_that_has_nothing_but_a_link_to_the_next_does_not_end_it() -> None:
+    only_links = json.dumps({"links": [{"rel": "next", "href": link(2)}]}).encode()
+    page = AempLinks().read(call(), {"aempPage": 1}, only_links)
+    assert (list(page.raw_records), page.next) == ([], {"aempPage": 2, "of": None})
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,8 @@ def test_a_collection_is_walked_whole_and_pages_ahead_make_no_difference(
     iris_emulator.settings(limits_on=False)
     endpoint, _, count = walk
     arguments = filled(walk, pin)
-    in_sequence = list(new_client().pages(endpoint, **arguments))
-    together = list(new_client().pages(endpoint, max_concurrency=4, **arguments))
+    in_sequence = list(new_client(alone=True).pages(endpoint, **arguments))
+    together = list(new_client(alone=True).pages(endpoint, max_concurrency=4, **arguments))
     records = [bytes(raw) for page in in_sequence for raw in page.raw_records]
     assert len(in_sequence) == count
     assert [bytes(raw) for page in together for raw in page.raw_records] == records
@@ -89,7 +89,7 @@ def test_a_collection_is_walked_whole_and_pages_ahead_make_no_difference(
     announced = in_sequence[-1].announced
     assert announced in {None, len(records)}
     assert caplog.records == []
-    assert list(new_client().records(endpoint, **arguments)) == [json.loads(raw) for raw in records]
+    assert list(new_client(alone=True).records(endpoint, **arguments)) == [json.loads(raw) for raw in records]
 
 
 @pytest.mark.parametrize("walk", WALKS)
@@ -98,11 +98,11 @@ def test_a_walk_goes_on_from_the_cursor_of_any_page(
 ) -> None:
     iris_emulator.settings(limits_on=False)
     arguments = filled(walk, pin)
-    pages = list(new_client().pages(walk[0], **arguments))
+    pages = list(new_client(alone=True).pages(walk[0], **arguments))
     records = [page.records for page in pages]
     for at, page in enumerate(pages[:-1][:4]):
         cursor = json.loads(json.dumps(page.next))
-        rest = [one.records for one in new_client().pages(walk[0], cursor=cursor, **arguments)]
+        rest = [one.records for one in new_client(alone=True).pages(walk[0], cursor=cursor, **arguments)]
         assert rest == records[at + 1 :]
 
 
@@ -275,7 +275,7 @@ def test_a_collection_that_changes_on_the_way_is_reported_once(
     change: dict[str, int],
     concurrency: int,
 ) -> None:
-    pages = client.pages(ASSETS, query_params={"size": 20, "sort": "HIDDEN"}, max_concurrency=concurrency)
+    pages = client.pages(ASSETS, query_params={"size": 20, "note": "HIDDEN"}, max_concurrency=concurrency)
     next(pages)
     iris_emulator.fleet(**change)
     list(pages)
@@ -351,5 +351,22 @@ def test_a_relay_connection_without_an_end_is_stopped(
 ) -> None:
     iris_emulator.settings(endless_pages=True, limits_on=False)
     body = {"query": QUERY, "variables": {"first": 50}}
-    records = sum(len(page.raw_records) for page in client.pages(GRAPHQL, method="POST", json=body))
-    assert records == 250
+    records: list[Any] = []
+    with pytest.raises(IrisPaginationError):
+        records.extend(client.records(GRAPHQL, method="POST", json=body))
+    assert len(records) == 250
+    assert iris_emulator.stats()["requests"] < 120
+
+
+def test_groups_are_read_in_their_documented_order_unless_the_caller_has_one(
+    client: IrisClient, iris_emulator: IrisEmulator
+) -> None:
+    groups = "/api/organization/v1/groups"
+    names = [record["name"] for record in client.records(groups, query_params={"size": 2})]
+    assert names == sorted(names)
+    assert len(names) > 2
+    backwards = [record["name"] for record in client.records(groups, query_params={"sort": "-name"})]
+    assert backwards == names[::-1]
+    asked = [one["query"] for one in iris_emulator.requests(groups)]
+    assert asked[0] == "size=2&sort=name&page=0"
+    assert asked[-1] == "sort=-name&size=1000&page=0"

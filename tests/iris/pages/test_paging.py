@@ -66,6 +66,22 @@ def test_a_numbered_page_is_asked_for_in_the_query(
 
 
 @pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        pytest.param({}, {"sort": "name", "page": "2"}, id="the documented order"),
+        pytest.param({"sort": "-id"}, {"sort": "-id", "page": "2"}, id="the caller's own order"),
+        pytest.param({"sort": ""}, {"sort": "", "page": "2"}, id="the caller wants none"),
+    ],
+)
+def test_a_numbered_page_is_asked_for_in_the_documented_order(
+    query: dict[str, Any], sent: dict[str, str]
+) -> None:
+    asked = PageNumber(sort="name").apply(call(query_params=query), {"page": 2})
+    assert dict(asked.query) == sent
+    assert "sort" not in dict(PageNumber().apply(call(), {"page": 2}).query)
+
+
+@pytest.mark.parametrize(
     ("style", "cursor"),
     [
         pytest.param(style, cursor, id=f"{name} {cursor}")
@@ -99,7 +115,17 @@ def test_a_cursor_of_a_numbered_page_is_sent_as_its_page(cursor: Any) -> None:
         pytest.param({"page": 0}, numbered(0, 1), None, id="the only one"),
         pytest.param({"page": 0}, numbered(0, 0, rows=0), None, id="empty, with 0 pages"),
         pytest.param({"page": 0}, numbered(0, 1, rows=0), None, id="empty, with 1 page"),
-        pytest.param({"page": 1, "of": 3}, numbered(1, 3, rows=0), None, id="an empty page ends a walk"),
+        pytest.param(
+            {"page": 1, "of": 3},
+            numbered(1, 3, rows=0),
+            {"page": 2, "of": 3},
+            id="an empty page in the middle",
+        ),
+        pytest.param({"page": 2, "of": 3}, numbered(2, 3, rows=0), None, id="an empty page at the end"),
+        pytest.param({"page": 7, "of": 9}, numbered(7, 3, rows=0), None, id="behind the end: it has shrunk"),
+        pytest.param(
+            {"page": 2, "of": None}, numbered(2, None, rows=0), None, id="empty, and nobody says how many"
+        ),
         pytest.param({"page": 0}, numbered(0, 2, rows=1), {"page": 1, "of": 2}, id="a short page does not"),
         pytest.param({"page": 1, "of": 3}, numbered(1, 4), {"page": 2, "of": 3}, id="grown: 'of' stays"),
         pytest.param({"page": 0}, numbered(None, 2), {"page": 1, "of": 2}, id="without its number"),
@@ -309,7 +335,9 @@ def test_a_cursor_is_sent_as_after(
         pytest.param({"after": None, "content": [1]}, None, id="null"),
         pytest.param({"after": "", "content": [1]}, None, id="empty text"),
         pytest.param({"after": False, "content": [1]}, None, id="false"),
-        pytest.param({"after": "b", "content": []}, None, id="an empty page"),
+        pytest.param({"after": "b", "content": []}, {"after": "b"}, id="an empty page in the middle"),
+        pytest.param({"after": "a", "content": []}, None, id="an empty page, and the cursor stands still"),
+        pytest.param({"after": None, "content": []}, None, id="an empty page at the end"),
     ],
 )
 def test_a_page_names_the_cursor_that_follows(body: Any, following: Cursor | None) -> None:

@@ -21,7 +21,7 @@ def call(endpoint: str = "/api/new/v1/things", **arguments: Any) -> Call:
 
 
 def graphql() -> Call:
-    return call("/api/other-graphql/", method="POST", json=QUERY)
+    return call("/api/other/graphql/", method="POST", json=QUERY)
 
 
 AEMP_PAGE: dict[str, Any] = {"Links": [{"rel": "next", "href": f"{ORIGIN}/feed/2"}], "Equipment": [1]}
@@ -90,6 +90,23 @@ def test_the_second_request_is_that_of_the_recognised_style_also_in_another_proc
     cursor = json.loads(json.dumps(page.next))
     applied = Recognise().apply(asked, cursor)
     assert (applied.path, applied.query, applied.json) == (sent.path, sent.query, sent.json)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "following"),
+    [
+        (call(), {"number": 0, "totalPages": 3, "content": []}, {"page": 1, "of": 3}),
+        (call(), {"after": "b", "content": []}, {"after": "b"}),
+        (call("/feed/1"), AEMP_PAGE | {"Equipment": []}, {"aempPage": 2, "of": None}),
+    ],
+)
+def test_a_first_page_without_records_is_not_the_end(asked: Call, answer: Any, following: Any) -> None:
+    assert Recognise().read(asked, {}, json.dumps(answer).encode()).next == following
+
+
+def test_the_place_of_a_page_is_known_once_its_style_is() -> None:
+    cursors: list[Any] = [{}, {"page": 0}, {"page": 4, "of": 9}, {"aempPage": 4}, {"after": "b"}]
+    assert [Recognise().number(cursor) for cursor in cursors] == [0, 1, 5, 4, 0]
 
 
 def test_a_graphql_connection_is_walked_on() -> None:

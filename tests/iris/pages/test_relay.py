@@ -53,6 +53,12 @@ def test_variables_that_are_no_mapping_are_refused(variables: Any) -> None:
         STYLE.start(call(variables=variables))
 
 
+@pytest.mark.parametrize("after", [7, ["a"], {"a": 1}, True])
+def test_an_after_that_is_no_text_is_refused(after: Any) -> None:
+    with pytest.raises(IrisConfigurationError, match=r"json\['variables'\]\['after'\]"):
+        STYLE.start(call(variables={"after": after}))
+
+
 @pytest.mark.parametrize(
     ("query", "variables", "cursor", "sent"),
     [
@@ -82,7 +88,14 @@ def test_a_page_is_asked_for_by_variables(
     [
         pytest.param({"assets": connection(has_next=True, end="b")}, {"endCursor": "b"}, id="more"),
         pytest.param({"assets": connection(has_next=False, end="b")}, None, id="last"),
-        pytest.param({"assets": connection(has_next=True, end="b", rows=0)}, None, id="an empty page"),
+        pytest.param(
+            {"assets": connection(has_next=True, end="b", rows=0)},
+            {"endCursor": "b"},
+            id="an empty page in the middle",
+        ),
+        pytest.param(
+            {"assets": connection(has_next=False, end="b", rows=0)}, None, id="an empty page at the end"
+        ),
         pytest.param(
             {"account": {"sites": connection(has_next=True, end="b")}}, {"endCursor": "b"}, id="further down"
         ),

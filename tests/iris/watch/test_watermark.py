@@ -20,10 +20,11 @@ from airflow_provider_trackunit.iris.watch.watermark import (
     oldest,
     read_marks,
     read_seen,
+    stored,
     utc_text,
 )
 
-EARLY, LATE = "2026-01-14T09:12:44Z", "2026-01-14T09:12:45Z"
+EARLY, LATE, LATER = "2026-01-14T09:12:44Z", "2026-01-14T09:12:45Z", "2026-01-14T09:12:46Z"
 NOW = dt.datetime(2026, 1, 15, 6, 0, 0, 999, tzinfo=dt.UTC)
 
 
@@ -74,20 +75,55 @@ def test_one_record_on_two_pages_counts_once() -> None:
 
 
 def test_nothing_new_leaves_the_watermark_where_it_is() -> None:
-    seen = Seen(LATE, ("x",))
+    seen = Seen(LATE, frozenset({"x"}))
     assert advance(seen, []) == (0, seen)
     assert advance(None, []) == (0, None)
 
 
-def test_what_is_remembered_at_one_watermark_has_an_end_and_keeps_the_newest() -> None:
-    first = marks_of(*(event(number, LATE) for number in range(999)))
-    _, seen = advance(None, first)
-    later = marks_of(*(event(number, LATE) for number in range(999, 1200)))
-    new, seen = advance(seen, later)
+def crowd(count: int) -> list[Mark]:
+    return marks_of(*(event(number, LATE) for number in range(count)))
+
+
+@pytest.mark.parametrize("count", [1, 1000, 1001, 1500])
+def test_any_number_of_records_can_share_the_newest_watermark(count: int) -> None:
+    new, seen = advance(None, crowd(count))
+    assert (new, seen and seen.value) == (count, LATE)
+    assert advance(seen, list(reversed(crowd(count)))) == (0, seen)
+    assert advance(seen, crowd(count + 1))[0] == 1
+
+
+@pytest.mark.parametrize("count", [1, 1000, 1001, 1500, 5000])
+def test_what_was_seen_is_not_new_after_it_was_stored_however_much_it_was(count: int) -> None:
+    _, seen = advance(None, crowd(count))
     assert seen is not None
-    assert (new, len(seen.at_it)) == (201, 1000)
-    assert advance(seen, later)[0] == 0
-    assert len(msgspec.json.encode(seen)) < 20_000
+    written = json.dumps(stored(seen))
+    assert len(written) < 20_100
+    again = read_seen(json.loads(written))
+    assert advance(again, list(reversed(crowd(count)))) == (0, again)
+    assert again is not None
+    assert stored(again) == stored(seen)
+
+
+@pytest.mark.parametrize(
+    ("then", "new"),
+    [
+        pytest.param(crowd(1501), 1, id="one more"),
+        pytest.param([*crowd(1499), *marks_of(event("other", LATE))], 1, id="another in the place of one"),
+        pytest.param(
+            [*crowd(1500), *marks_of(event("x", LATE), event("y", LATER))], 2, id="one more, and a later one"
+        ),
+        pytest.param([*crowd(1500), *marks_of(event("y", LATER))], 1, id="a later one"),
+        pytest.param(crowd(1200), 0, id="some are gone"),
+        pytest.param([], 0, id="all are gone"),
+    ],
+)
+def test_what_is_new_among_more_than_can_be_stored_is_noticed_once(then: list[Mark], new: int) -> None:
+    _, seen = advance(None, crowd(1500))
+    assert seen is not None
+    again = read_seen(json.loads(json.dumps(stored(seen))))
+    count, after = advance(again, then)
+    assert count == new
+    assert advance(after, then) == (0, after)
 
 
 # -- the order of values
@@ -185,11 +221,12 @@ def test_a_record_that_is_no_object_can_be_watched_too() -> None:
 
 def test_what_is_stored_comes_back() -> None:
     _, seen = advance(None, marks_of(event("a", EARLY)))
-    assert read_seen(json.loads(msgspec.json.encode(seen))) == seen
+    assert seen is not None
+    assert read_seen(json.loads(json.dumps(stored(seen)))) == seen
 
 
 @pytest.mark.parametrize(
-    "stored",
+    "found",
     [
         None,
         "",
@@ -202,8 +239,8 @@ def test_what_is_stored_comes_back() -> None:
         {"value": math.inf},
     ],
 )
-def test_what_cannot_be_read_is_nothing_seen(stored: Any) -> None:
-    assert read_seen(stored) is None
+def test_what_cannot_be_read_is_nothing_seen(found: Any) -> None:
+    assert read_seen(found) is None
 
 
 # -- the window of a request

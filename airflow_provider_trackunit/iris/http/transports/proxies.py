@@ -25,8 +25,7 @@ def proxy_for(request: Request) -> Secret | None:
     """
     if is_plain(request.url):
         return None
-    origin = "/".join(request.url.split("/", 3)[:3])
-    named = Secret(select_proxy(origin, _environment(origin, None)["proxies"]) or "")
+    named = Secret(select_proxy(request.origin, _environment(request.origin, None)["proxies"]) or "")
     if not named:
         return None
     proxy = Secret(named if "://" in named else f"http://{named}")

@@ -6,6 +6,7 @@ to tell a person, is decided here once.
 
 from __future__ import annotations
 
+import ssl
 import zlib
 from enum import Enum, auto
 from pathlib import Path
@@ -31,6 +32,9 @@ CONNECT_TIMEOUT_S: Final = 10.0
 MAX_CONNECTIONS: Final = 64
 
 
+# The parts of OpenSSL that read a file of certificates.
+_LIBRARIES_OF_FILES: Final = frozenset({"X509", "PEM", "ASN1"})
+
 _GZIP_CONTAINER: Final = 31  # zlib's window bits for gzip
 _PIECE_BYTES: Final = 256 * 1024
 
@@ -39,6 +43,7 @@ class Trouble(Enum):
     """The ways in which no answer comes."""
 
     UNTRUSTED = auto()
+    NO_TLS = auto()
     NO_ROOTS = auto()
     UNUSABLE_PROXY = auto()
     PROXY = auto()
@@ -51,6 +56,7 @@ class Trouble(Enum):
     CUT_BODY = auto()
 
 
+_IF_TLS_FAILS: Final = "The server is overloaded or restarts, or it speaks no TLS: if it stays so, check the URL in the connection"
 _OF_THIS_MACHINE: Final = {
     Trouble.NO_ROOTS: "the file of trusted certificates cannot be read. Check CA bundle (extra 'ca_bundle') of the "
     "connection, or REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment",
@@ -76,6 +82,7 @@ def failure(request: Request, trouble: Trouble) -> IrisError:
             False,
         ),
         Trouble.SLOW_CONNECT: (f"{origin} did not accept a connection in time", False),
+        Trouble.NO_TLS: (f"no TLS connection to {origin}. {_IF_TLS_FAILS}", True),
         Trouble.SLOW_ANSWER: (f"{origin} did not answer in time", True),
         Trouble.BROKEN: (f"the connection to {origin} broke off", True),
         Trouble.SLOW_BODY: ("the answer was not complete in time", True),
@@ -84,15 +91,32 @@ def failure(request: Request, trouble: Trouble) -> IrisError:
     return IrisNoAnswerError(f"{request.label}: {what}", sent=sent)
 
 
+def trouble_with_tls(error: BaseException) -> Trouble:
+    """Return what an error of TLS means: only a certificate that is not trusted is one that a person has to mend.
+
+    An alert of the server, an end in the middle of the handshake or an answer without TLS comes from servers that
+    are overloaded or restart. HTTP libraries wrap the error of ``ssl`` several deep, each in its own way.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Trouble.UNTRUSTED
+    if getattr(error, "library", None) in _LIBRARIES_OF_FILES:
+        return Trouble.NO_ROOTS
+    inner = (error.__cause__, getattr(error, "reason", None), *error.args)
+    found = (trouble_with_tls(one) for one in inner if isinstance(one, Exception))
+    return next((one for one in found if one is not Trouble.NO_TLS), Trouble.NO_TLS)
+
+
 class Body:
     """The body of one answer while it arrives, decompressed here and not by the HTTP libraries.
 
     Some of their releases unpack whatever a server says is packed, as often as it says so, and all at once: a
     kilobyte can become all of the memory.
 
+    The body of an error is there for its text alone: where it cannot be read it is empty, and the status tells all.
+
     :param coding: the ``Content-Encoding`` of the answer
     :param ends_at: when it has to be complete, by ``clock``
-    :raises IrisUnexpectedResponseError: when the answer is packed in a way that nobody asked for
+    :raises IrisUnexpectedResponseError: when a success is packed in a way that nobody asked for
     """
 
     def __init__(
@@ -105,7 +129,10 @@ class Body:
         self._chunks: list[bytes] = []
         self._size = 0
         coding = coding.strip().lower()
-        if coding not in {"", "identity", "gzip", "x-gzip"}:
+        known = coding in {"", "identity", "gzip", "x-gzip"}
+        self._of_error = not 200 <= status < 300
+        self._left_out = self._of_error and not known
+        if not known and not self._of_error:
             raise IrisUnexpectedResponseError(
                 f"{request.label}: the answer is compressed in a way that was not asked for. A proxy on the way may "
                 "be changing answers",
@@ -120,19 +147,29 @@ class Body:
         :raises IrisUnexpectedResponseError: when it is more than any page
         :raises IrisNoAnswerError: when a dripping server has used up the time, or what came cannot be unpacked
         """
-        for piece in (chunk,) if self._gzip is None else self._unpacked(chunk):
-            self._keep(piece)
+        if not self._left_out:
+            self._take(chunk)
         if self._clock() > self._ends_at:
             raise failure(self._request, Trouble.SLOW_BODY)
+
+    def _take(self, chunk: bytes) -> None:
+        try:
+            for piece in (chunk,) if self._gzip is None else self._unpacked(chunk):
+                self._keep(piece)
+        except IrisError:
+            if not self._of_error:
+                raise
+            self._left_out = True
 
     def whole(self) -> bytes:
         """Return all of it.
 
         :raises IrisNoAnswerError: when it was packed and its end is missing
         """
-        if self._begun and self._gzip is not None and not self._gzip.eof:
+        complete = not self._begun or self._gzip is None or self._gzip.eof
+        if not complete and not self._of_error:
             raise failure(self._request, Trouble.CUT_BODY)
-        return b"".join(self._chunks)
+        return b"".join(self._chunks) if complete and not self._left_out else b""
 
     def _keep(self, piece: bytes) -> None:
         self._chunks.append(piece)

@@ -58,6 +58,19 @@ class Life:
         return store
 
 
+class OwnTime:
+    """The clock of one client, which shares its limits with no other; it passes when the client sleeps."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def __call__(self) -> float:
+        return self._now_s
+
+    def sleep(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
 @dataclass
 class Lake:
     """The state, and the folders of all runs."""
@@ -84,8 +97,10 @@ class Lake:
         folder = self.folders.setdefault(run_id, {})
         stores = [life.store(files) if life else MemoryStore(files) for files in (folder, self.state)]
         events = endpoint == EVENTS
-        # Windows of events would be half an hour apart; nothing is slept here, and the emulator's limits are off.
-        self.client = new_client(self.iris, **({"max_wait_s": 1e9} if events else {}))
+        time = OwnTime()
+        # Windows of events are half an hour apart, which passes at once here; the emulator's limits are off.
+        longest_s = {"max_wait_s": 1e9} if events else {}
+        self.client = new_client(self.iris, clock=time, sleep=time.sleep, **longest_s)
         request = ExportRequest(
             endpoint=endpoint,
             output_path=f"memory://{run_id}",

@@ -73,7 +73,7 @@ def test_a_run_never_reads_the_future(lake: Lake) -> None:
 
 
 def test_a_long_time_is_read_in_windows_and_every_record_comes(lake: Lake) -> None:
-    manifest = lake.run("run", "09", rules={"step_s": DAY_S}, max_concurrency=4)
+    manifest = lake.run("run", "09", rules={"step_s": DAY_S})
     assert (manifest.requests, manifest.announced) == (8, None)
     assert events_between("01", "09") <= times(lake.records())
 
@@ -383,9 +383,10 @@ def test_a_run_of_many_machines_killed_at_any_change_reads_the_same_windows_in_i
         lake.run("two", "04", **options)
         assert sorted(map(str, lake.records())) == sorted(map(str, whole.records()))
         assert cursors(lake) == {item["pin"]: "04" for item in machines}
-        names = [name for name in lake.folders["two"] if not name.startswith("part-")]
-        assert sorted(names)[0] == "_manifest.json"
-        assert len(names) == 2
+        # What a killed try announced stays for a day.
+        names = {name[:7] for name in lake.folders["two"]} - {"part-00", "_publis"}
+        assert names == {"_manife", "windows"}
+        assert sum(name.startswith("windows-") for name in lake.folders["two"]) <= 2
     assert kills >= 15
 
 

@@ -1,0 +1,1 @@
+"""How an answer is spoilt: by rules that a test queues, on the wire, or by a server that means harm."""

@@ -1,0 +1,150 @@
+"""A documented rate, kept so that no way of counting it refuses us. Pure: the time is an argument.
+
+A client knows when a call left and when its answer came. The server counted it at some moment in between, and nobody
+says which, nor how it counts. Three rules stand for three ways of counting; a call leaves when all of them let it.
+
+**A window**, sliding or fixed, holds no more than ``calls``. A call counts here while it is under way, and for one
+window after its answer. Of the calls that a server counted within one window, take the one that left last. The others
+had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
+it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network.
+
+**A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
+it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
+here, whatever is delayed. Two calls under way are enough as long as a round trip is shorter than two intervals. Where
+it is longer, more have to be under way than a bucket of two could bear at once; then only the third rule is left.
+
+**Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
+most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
+
+What all round trips have in common moves every count by the same time and brings no two of them together, so a call
+need not count longer for it. Most of the shortest round trip is taken for that: without it a latency of 0.3 s would
+cost a quarter of a limit per second.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.catalogue.limits import Rate
+
+# The smallest burst that a token bucket can have and still forgive a call for being early.
+_TOKENS: Final = 2
+
+# How much of an interval a call may make up for one that left late: while a bucket of two is kept by counting tokens,
+# and where spacing is all there is.
+_EARLY: Final = 0.5
+_EARLY_BY_SPACING_ALONE: Final = 0.2
+
+# The share of the shortest round trip that all of them are taken to have in common. The rest is for a server that was
+# slower on every call so far than it can be.
+_COMMON: Final = 0.95
+
+# Round trips differ; so many more calls than the usual one needs may be under way.
+_HEADROOM: Final = 1.25
+
+# Round trips that the usual one is taken from: few, so that it follows, and odd, so that one of them is in the middle.
+_REMEMBERED: Final = 15
+
+# Whoever waits for an answer cannot know when it comes, and looks again after a quarter of an interval.
+_LOOK_AGAIN: Final = 0.25
+_LOOK_AGAIN_AT_MOST_S: Final = 0.05
+
+
+class _RoundTrips:
+    """How long answers took: the usual time, and the shortest ever."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=_REMEMBERED)
+        self._shortest = math.inf
+        self.usual_s = 0.0
+
+    @property
+    def common_s(self) -> float:
+        """What every round trip is taken to have in common. A few of them say nothing of that."""
+        return _COMMON * self._shortest if len(self._recent) == _REMEMBERED else 0.0
+
+    def add(self, seconds: float) -> None:
+        """Enter the round trip of an answer."""
+        self._shortest = min(self._shortest, seconds)
+        self._recent.append(seconds)
+        self.usual_s = statistics.median_low(self._recent)
+
+
+class KeptRate:
+    """What is under way and what was answered of one documented rate.
+
+    :param rate: the limit; the calls of a metered one go out as they come until its window is full
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._under_way = 0
+        self._answered: deque[float] = deque(maxlen=rate.calls)
+        self._round_trips = _RoundTrips()
+        self._even_at = -math.inf
+        self._tokens = float(_TOKENS)
+        self._tokens_at = -math.inf
+
+    def earliest(self, now: float) -> float:
+        """Return the moment before which no call may leave; at that moment one may, unless others do before."""
+        window_free_at = self._window_free_at(now)
+        if self._rate.metered:
+            return window_free_at
+        return max(window_free_at, self._even_at, self._token_at(now))
+
+    def leave(self, now: float) -> None:
+        """Enter a call that leaves now."""
+        self._under_way += 1
+        interval_s = self._rate.interval_s
+        early = _EARLY if self._most_tokens == _TOKENS else _EARLY_BY_SPACING_ALONE
+        self._even_at = max(self._even_at, now - early * interval_s) + interval_s
+
+    def come_back(self, now: float, left_at: float) -> None:
+        """Enter that a call was answered, or given up: it can have been counted until now."""
+        self._under_way -= 1
+        self._answered.append(now)
+        self._round_trips.add(now - left_at)
+        taken_at = max(now - self._round_trips.common_s, self._tokens_at)
+        self._tokens = self._tokens_then(taken_at) - 1
+        self._tokens_at = taken_at
+
+    def forget_under_way(self) -> None:
+        """Count what was under way no longer: it comes back to another process."""
+        self._under_way = 0
+
+    def is_idle(self, now: float) -> bool:
+        """Return whether nothing that was sent matters any more."""
+        last = self._answered[-1] if self._answered else -math.inf
+        return not self._under_way and last + self._rate.window_s <= now and self._even_at <= now
+
+    def _window_free_at(self, now: float) -> float:
+        """Return when fewer than ``calls`` count: those under way, and those answered within the window."""
+        counted_s = self._rate.window_s - (0.0 if self._rate.metered else self._round_trips.common_s)
+        may_be_answered = self._rate.calls - self._under_way
+        if may_be_answered <= 0:
+            return now + counted_s
+        if len(self._answered) < may_be_answered:
+            return now
+        return self._answered[-may_be_answered] + counted_s
+
+    def _token_at(self, now: float) -> float:
+        needed = 1 + self._under_way
+        if needed > self._most_tokens:
+            return now + min(_LOOK_AGAIN * self._rate.interval_s, _LOOK_AGAIN_AT_MOST_S)
+        missing = needed - self._tokens_then(now)
+        return now + max(missing, 0.0) * self._rate.interval_s
+
+    def _tokens_then(self, moment: float) -> float:
+        if self._tokens_at == -math.inf:
+            return float(self._most_tokens)
+        filled = (moment - self._tokens_at) / self._rate.interval_s
+        return min(self._most_tokens, self._tokens + filled)
+
+    @property
+    def _most_tokens(self) -> int:
+        """As many as have to be under way for the rate, and no fewer than two."""
+        return max(_TOKENS, 1 + int(_HEADROOM * self._round_trips.usual_s / self._rate.interval_s))

@@ -1,0 +1,166 @@
+"""A rate that nobody published, learned from refusals. Pure: the time is an argument.
+
+Off until the first refusal: what is not known to be limited is not slowed down. The first refusal tells how much was
+let through until then, and how long to keep away; both together are a first guess of the rate, by which calls are then
+spaced. It grows again along a cubic: fast at first, hardly where it was refused, ever faster beyond, so that a limit
+that went away is forgotten within a minute. Only calls that had to wait for it make it grow: idleness teaches
+nothing, and neither does an error.
+
+Several calls are under way when the first of them is refused. They are one refusal: what left before a cut cuts no
+further.
+
+The figures below were chosen by simulation of servers that count in a window or as a token bucket, from 2 to 200 calls
+a second; ``tests/iris/http/test_learning.py`` holds what they have to reach.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+# What is left of the refused rate after a refusal. Less costs time, more costs refusals.
+_CUT: Final = 0.9
+
+# A rate that was refused is taken to be at least this share of what was tried, however little came through since: a
+# single refusal can be somebody else's doing.
+_LEAST_SHARE: Final = 0.8
+
+# Time in use, and calls, until the rate is again what it was when it was refused. A first guess is soon put to the
+# test; later there have to be many calls to each refusal.
+_FIRST_REGROWTH: Final = (2.0, 8)
+_REGROWTH: Final = (8.0, 24)
+
+# How much faster than the refused rate it is after twice that time.
+_BEYOND: Final = 0.5
+
+# A rate so much beyond the refused one was not its limit, or is no more. From there on half as much again is tried
+# each time this was borne.
+_REFUTED: Final = 1.25
+_FAST_GROWTH: Final = (1.0, 4)
+
+# No rate is cut below one call in two seconds: what is slower is the business of Retry-After.
+_LEAST_PER_S: Final = 0.5
+
+# A longer pause is that of a budget, and says nothing about a rate.
+_LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
+
+# The pause after a refusal that names none: the shortest window that is documented anywhere, and twice as long after
+# each refusal with no answer in between.
+_OWN_PAUSE_S: Final = 1.0
+_LONGEST_OWN_PAUSE_S: Final = 30.0
+
+# The first guess is made from the answers of one such window, and no more of them than this.
+_GUESSED_FROM_S: Final = 1.0
+_REMEMBERED: Final = 1000
+
+# A call that left late lets the next one leave early, by so little that a window of two calls does not notice.
+_EARLY: Final = 0.25
+_EARLY_AT_MOST_S: Final = 0.005
+
+
+class LearnedRate:
+    """What was let through and refused of the calls that share a limit.
+
+    :param published_per_s: the rate by which calls are spaced anyway. What refuses them is somebody else's use of the
+        same limit, or a delay on the way that brought some of them together; the first guess is half of it
+    """
+
+    def __init__(self, published_per_s: float | None = None) -> None:
+        self.let_through = 0
+        self._published_per_s = published_per_s
+        self._per_s = math.inf
+        self._refused_per_s = math.inf
+        self._regrowth_s = math.inf
+        self._in_use_s = 0.0
+        self._cut_at = -math.inf
+        self._let_through_at_cut = 0
+        self._even_at = -math.inf
+        self._held_until = -math.inf
+        self._refusals_in_a_row = 0
+        self._answered: deque[float] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def interval_s(self) -> float:
+        """How far apart calls are; 0 while nothing was refused."""
+        return 1 / self._per_s
+
+    def earliest(self, now: float) -> float:
+        """Return the moment before which no call may leave."""
+        return max(now, self._held_until, self._even_at)
+
+    def leave(self, now: float) -> None:
+        """Enter a call that leaves now."""
+        if self._per_s < math.inf:
+            early_s = min(_EARLY * self.interval_s, _EARLY_AT_MOST_S)
+            self._even_at = max(self._even_at, now - early_s) + self.interval_s
+
+    def hold(self, until: float) -> None:
+        """Let nothing leave before this moment."""
+        self._held_until = max(self._held_until, until)
+
+    def let(self, now: float, *, waited: bool) -> None:
+        """Enter that a call was let through.
+
+        :param waited: whether it had to wait, and so shows that the rate is in use
+        """
+        before = self._answered[-1] if self._answered else now
+        self._answered.append(now)
+        self.let_through += 1
+        self._refusals_in_a_row = 0
+        if waited and self._per_s < math.inf:
+            self._in_use_s += min(now - before, 2 * self.interval_s)
+            self._grow()
+
+    def refuse(self, now: float, left_at: float, pause_s: float | None) -> float:
+        """Enter a refusal, and return how long nothing leaves now.
+
+        :param left_at: when the refused call left
+        :param pause_s: how long to keep away, as the server said
+        """
+        is_new = left_at > self._cut_at
+        self._refusals_in_a_row += is_new
+        pause_s = pause_s or self._own_pause_s()
+        if is_new and pause_s <= _LONGEST_PAUSE_OF_A_RATE_S:
+            self._cut(now, pause_s)
+        self.hold(now + pause_s)
+        return pause_s
+
+    def is_idle(self, now: float) -> bool:
+        """Return whether what was learned is too old to matter."""
+        last = max(self._answered[-1] if self._answered else -math.inf, self._cut_at)
+        return max(self._held_until, last + _LONGEST_PAUSE_OF_A_RATE_S) <= now
+
+    def _grow(self) -> None:
+        """Grow towards the refused rate, stay about it for a while, and go beyond."""
+        beyond = self._in_use_s / self._regrowth_s - 1
+        growth = 1 + (_BEYOND if beyond > 0 else 1 - _CUT) * beyond**3
+        self._per_s = max(self._refused_per_s * growth, _LEAST_PER_S)
+        if growth > _REFUTED:
+            self._refused_per_s, (at_least_s, calls) = self._per_s, _FAST_GROWTH
+            self._in_use_s = self._regrowth_s = max(at_least_s, calls / self._per_s)
+
+    def _own_pause_s(self) -> float:
+        return min(_LONGEST_OWN_PAUSE_S, _OWN_PAUSE_S * 2.0 ** max(self._refusals_in_a_row - 1, 0))
+
+    def _cut(self, now: float, pause_s: float) -> None:
+        is_first = self._per_s == math.inf
+        found_per_s = self._first_guess(now, pause_s) if is_first else self._refuted(now)
+        at_least_s, calls = _FIRST_REGROWTH if is_first else _REGROWTH
+        self._refused_per_s = max(found_per_s, _LEAST_PER_S)
+        self._regrowth_s = max(at_least_s, calls / self._refused_per_s)
+        self._per_s = max(_CUT * self._refused_per_s, _LEAST_PER_S)
+        self._in_use_s = 0.0
+        self._cut_at, self._let_through_at_cut = now, self.let_through
+
+    def _first_guess(self, now: float, pause_s: float) -> float:
+        """Return the rate at which calls were let through; they came in a burst, so the pause that follows counts."""
+        if self._published_per_s is not None:
+            return self._published_per_s / 2
+        recent = [at for at in self._answered if at > now - _GUESSED_FROM_S]
+        return len(recent) / max(now - recent[0] + pause_s, _GUESSED_FROM_S) if recent else 0.0
+
+    def _refuted(self, now: float) -> float:
+        """Return the rate that was too high: what came through since the last cut, or near what was tried."""
+        came_per_s = (self.let_through - self._let_through_at_cut) / (now - self._cut_at)
+        return min(self._per_s, max(came_per_s, _LEAST_SHARE * self._per_s))

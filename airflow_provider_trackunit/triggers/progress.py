@@ -1,0 +1,115 @@
+"""How far watchers have come, and what they have reported: in memory, and in the state of the asset where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from airflow_provider_trackunit.iris.errors import IrisError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen, Value
+
+_MOST_MESSAGE_CHARS: Final = 2_000
+
+
+class Progress:
+    """What one watcher has seen and reported.
+
+    :param state: the state store of the asset (Airflow 3.3 and later), else None
+    :param name: what is watched; it tells the watchers of one asset apart
+    """
+
+    def __init__(self, state: Any, name: str) -> None:
+        self._state = state
+        self._watermark = f"iris-watermark-{name}"
+        self._error = f"iris-error-{name}"
+        self._reported = ""
+        self.seen: Seen | None = None
+
+    async def begin(self, start: Value | None) -> Seen | None:
+        """Return where the watcher stands: where it stood, else at a start; None when the first poll has to tell."""
+        from airflow_provider_trackunit.iris.watch.watermark import Seen, read_seen
+
+        self._reported = str(await self._get(self._error) or "")
+        self.seen = read_seen(await self._get(self._watermark))
+        if self.seen is None and start is not None:
+            await self._move_to(Seen(start))
+        return self.seen
+
+    def after(self, news: Sequence[Mark] | IrisError) -> AsyncIterator[dict[str, Any]]:
+        """Yield what to tell of a poll, if anything; what was told is remembered only afterwards, and never lost."""
+        return self._after_failure(news) if isinstance(news, IrisError) else self._after_poll(news)
+
+    async def _after_poll(self, marks: Sequence[Mark]) -> AsyncIterator[dict[str, Any]]:
+        from airflow_provider_trackunit.iris.watch.watermark import advance
+
+        before = self.seen
+        count, after = advance(before, marks)
+        if before is not None and after is not None and count:
+            yield _payload(count, after.value, before.value)
+        if after is not None and count:
+            await self._move_to(after)
+        await self._report("")
+
+    async def _after_failure(self, error: IrisError) -> AsyncIterator[dict[str, Any]]:
+        """Yield an error, unless it was told and no poll has succeeded since."""
+        facts = (type(error).__name__, getattr(error, "status", None), getattr(error, "code", None))
+        kind = " ".join(str(fact) for fact in facts)
+        if kind == self._reported:
+            return
+        at = None if self.seen is None else self.seen.value
+        said = {"error": type(error).__name__, "message": str(error)[:_MOST_MESSAGE_CHARS]}
+        yield {**said, **_payload(0, at, at)}
+        await self._report(kind)
+
+    async def _move_to(self, seen: Seen) -> None:
+        from airflow_provider_trackunit.iris.watch.watermark import stored
+
+        self.seen = seen
+        if self._state is not None:
+            await self._state.aset(self._watermark, stored(seen))
+
+    async def _report(self, kind: str) -> None:
+        if kind != self._reported and self._state is not None:
+            await self._state.aset(self._error, kind)
+        self._reported = kind
+
+    async def _get(self, key: str) -> Any:
+        return None if self._state is None else await self._state.aget(key, None)
+
+
+def _payload(count: int, watermark: Value | None, records_from: Value | None) -> dict[str, Any]:
+    return {"count": count, "watermark": watermark, "records_from": records_from}
+
+
+class Board:
+    """How far each watcher of one stream has come."""
+
+    def __init__(self) -> None:
+        self._seen: WeakKeyDictionary[object, Seen | None] = WeakKeyDictionary()
+        self._somebody = asyncio.Event()
+
+    def enter(self, watcher: object, seen: Seen | None) -> None:
+        """Note how far a watcher has come."""
+        self._seen[watcher] = seen
+        self._somebody.set()
+
+    def leave(self, watcher: object) -> None:
+        """Forget a watcher."""
+        self._seen.pop(watcher, None)
+        if not self._seen:
+            self._somebody.clear()
+
+    async def has_watchers(self) -> None:
+        """Return once somebody has said where to begin."""
+        await self._somebody.wait()
+
+    def oldest(self) -> Seen | None:
+        """Return where the watcher stands that has come least far."""
+        from airflow_provider_trackunit.iris.watch.watermark import oldest
+
+        return oldest(seen for seen in self._seen.values() if seen is not None)

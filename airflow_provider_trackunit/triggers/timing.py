@@ -1,0 +1,54 @@
+"""What every wait has: a clock, a way to be written down, and an end.
+
+Where time comes from is the class attribute ``timing``; a test may put its own :class:`Timing` there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from airflow_provider_trackunit._compat import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_PACKAGE: Final = __name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A clock of seconds since the epoch, a way to sleep, and jitter from 0 to 1."""
+
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+
+
+class IrisWait(BaseTrigger):
+    """What the triggers have in common: where time comes from, and how they are written down."""
+
+    timing: ClassVar[Timing] = Timing()
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # untyped in Airflow
+
+    def _arguments(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the path of the class and the arguments that make an equal trigger."""
+        return f"{_PACKAGE}.{type(self).__name__}", self._arguments()
+
+    async def _sleep_until(self, epoch_s: float) -> None:
+        """Sleep until a moment of the wall clock, which a loop's own clock does not follow for hours."""
+        while (left_s := epoch_s - self.timing.clock()) > 0:
+            await self.timing.sleep(min(left_s, 60.0))
+
+
+def event(payload: dict[str, Any]) -> TriggerEvent:
+    """Return an event of Airflow's."""
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call] # untyped in Airflow

@@ -1,0 +1,105 @@
+"""A transfer in Parquet brings what the same transfer brings in JSON Lines, and says it in its manifest."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyarrow import parquet as pq
+
+from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
+from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
+
+from .conftest import ASSETS, FLEET, HOURS, MakeRequest, new_client, pins, survivors
+from .stores import MemoryStore, result_of
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.emulator import IrisEmulator
+
+Rows = list[dict[str, Any]]
+
+
+def typed_result_of(files: dict[str, bytes]) -> tuple[dict[str, Any], Rows]:
+    """Return the manifest and all rows, after checking that every part has the schema of the first."""
+    manifest = json.loads(files["_manifest.json"])
+    tables = [pq.read_table(io.BytesIO(files[part["name"]])) for part in manifest["parts"]]
+    assert [table.num_rows for table in tables] == [part["records"] for part in manifest["parts"]]
+    assert len({bytes(table.schema.serialize()) for table in tables}) <= 1
+    return manifest, [row for table in tables for row in table.to_pylist()]
+
+
+def test_a_fleet_in_parquet_is_the_fleet_in_json_lines(iris: IrisEmulator, wanted: MakeRequest) -> None:
+    lines, typed = MemoryStore(), MemoryStore()
+    export_pages(new_client(iris), wanted(), lines)
+    export_pages(new_client(iris), wanted(encoding=ParquetEncoding(columns_for(ASSETS))), typed)
+    manifest, rows = typed_result_of(typed.files)
+    _, records = result_of(lines.files)
+    assert len(manifest["parts"]) > 3
+    assert [part["records"] for part in manifest["parts"]] == [
+        part["records"] for part in result_of(lines.files)[0]["parts"]
+    ]
+    assert manifest["format"] == "parquet"
+    assert manifest["columns"][8] == {"name": "production_year", "type": "int64", "unit": None}
+    assert manifest["bad_values"] == {}
+    for row, record in zip(rows, records, strict=True):
+        assert (row["id"], row["production_year"]) == (record["id"], record["productionYear"])
+        assert json.loads(row["telematics_devices"]) == record["telematicsDevices"]
+        assert json.loads(row["_extra"]) == {name: record[name] for name in ("image", "siteIds", "tags")}
+
+
+def test_killed_after_any_write_the_next_try_completes_it_with_every_record_once(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    request = wanted(query={"size": 500}, encoding=ParquetEncoding(columns_for(ASSETS)), part_bytes=1)
+    whole = MemoryStore()
+    export_pages(new_client(iris), request, whole)
+    expected = [row["id"] for row in typed_result_of(whole.files)[1]]
+    assert len(set(expected)) == 1000
+    for files in survivors(iris, request, "after"):
+        export_pages(new_client(iris), request, MemoryStore(files))
+        assert [row["id"] for row in typed_result_of(files)[1]] == expected
+
+
+def test_rows_of_a_fan_out_carry_their_item(iris: IrisEmulator, wanted: MakeRequest) -> None:
+    items = pins(iris, 5)
+    encoding = ParquetEncoding(columns_for(HOURS, item_names=["pin"]))
+    store = MemoryStore()
+    export_pages(new_client(iris), wanted(HOURS, items=items, encoding=encoding), store)
+    manifest, rows = typed_result_of(store.files)
+    assert [one["name"] for one in manifest["columns"]] == ["datetime", "hour", "_request_pin", "_extra"]
+    assert {row["_request_pin"] for row in rows} == {item["pin"] for item in items}
+    assert all(isinstance(row["hour"], float) and row["_extra"] is None for row in rows)
+
+
+def test_values_that_do_not_fit_are_counted_in_the_manifest(iris: IrisEmulator, wanted: MakeRequest) -> None:
+    columns = columns_for(ASSETS, columns={"id": ("id", "string"), "year": ("productionYear", "date")})
+    store = MemoryStore()
+    export_pages(new_client(iris), wanted(encoding=ParquetEncoding(columns)), store)
+    manifest, rows = typed_result_of(store.files)
+    assert manifest["bad_values"] == {"year": 1000}
+    assert all(row["year"] is None and "productionYear" in json.loads(row["_extra"]) for row in rows)
+
+
+def test_on_request_they_fail_the_export_and_no_result_is_published(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    columns = columns_for(ASSETS, columns={"id": ("id", "string"), "year": ("productionYear", "date")})
+    store = MemoryStore()
+    with pytest.raises(IrisUnexpectedResponseError, match="'year' is declared as date"):
+        export_pages(new_client(iris), wanted(encoding=ParquetEncoding(columns, "fail")), store)
+    assert "_manifest.json" not in store.files
+
+
+def test_an_empty_fleet_is_a_result_without_parts_that_knows_its_columns(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    store = MemoryStore()
+    iris.fleet(shrink=1000)
+    export_pages(new_client(iris), wanted(FLEET, encoding=ParquetEncoding(columns_for(FLEET))), store)
+    manifest, rows = typed_result_of(store.files)
+    assert (rows, manifest["records"]) == ([], 0)
+    assert len(manifest["columns"]) == 57

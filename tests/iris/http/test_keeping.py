@@ -1,0 +1,194 @@
+"""A documented rate: whatever is delayed, and however the server counts, it refuses nothing."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
+from airflow_provider_trackunit.iris.http.pacing import Pacer
+from tests.iris.http.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.iris.http.counting import Counter
+
+AEMP = Rate(50, 1)
+RATES = [Rate(1, 1), Rate(2, 1), Rate(20, 1), AEMP, Rate(500, 1), Rate(60, 60), Rate(1000, 600)]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How long one call is held up: in its thread once it may leave, on its way out, on its way back."""
+
+    thread_s: float = 0.0
+    out_s: float = 0.01
+    back_s: float = 0.01
+
+
+@dataclass
+class Run:
+    """Threads that send calls of one rate through a pacer, to a server that counts them.
+
+    :param stops: after how many calls the whole process stands still, and for how long
+    """
+
+    rate: Rate
+    counter: Counter
+    ways: Iterator[Way]
+    world: World = field(default_factory=World)
+    stops: dict[int, float] = field(default_factory=dict)
+    refused: int = 0
+    counted_at: list[float] = field(default_factory=list)
+    left_at: list[float] = field(default_factory=list)
+    left: int = 0
+
+    def send(self, calls: int, threads: int) -> Run:
+        """Send so many calls with so many threads, each of which sends the next when its last was answered.
+
+        The first call goes alone, as the first page of a walk does.
+        """
+        self.pacer = Pacer(self.world.clock)
+        for self.left, at_once in ((1, 1), (calls - 1, threads)):
+            for _ in range(at_once):
+                self._next()
+            self.world.run()
+        return self
+
+    @property
+    def share(self) -> float:
+        """Which share of the rate was reached, from the second call to the last."""
+        return (
+            (len(self.left_at) - 1)
+            / (self.left_at[-1] - self.left_at[0])
+            / (self.rate.calls / self.rate.per_s)
+        )
+
+    def _next(self) -> None:
+        if not self.left:
+            return
+        self.left -= 1
+        turn = self.pacer.turn(Counted((("a", self.rate),)))
+
+        def ask() -> None:
+            wait_s = turn.wait_s()
+            if wait_s > 0:
+                self.world.after(wait_s, ask)
+                return
+            self.left_at.append(self.world.now)
+            way = next(self.ways)
+            self.world.after(way.thread_s + way.out_s, lambda: arrive(way))
+            stop_s = self.stops.get(len(self.left_at), 0.0)
+            self.world.stand_still(stop_s)
+
+        def arrive(way: Way) -> None:
+            self.counted_at.append(self.world.now)
+            self.refused += not self.counter.take(self.world.now)
+            self.world.after(way.back_s, come_back)
+
+        def come_back() -> None:
+            turn.end()
+            self._next()
+
+        ask()
+
+
+def always(latency_s: float) -> Iterator[Way]:
+    return itertools.repeat(Way(0.0, latency_s / 2, latency_s / 2))
+
+
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.calls} in {rate.per_s} s")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("threads", [1, 4, 64])
+def test_no_way_of_counting_refuses_a_call(rate: Rate, way: str, threads: int) -> None:
+    run = Run(rate, WAYS[way](rate.calls, rate.per_s), always(0.02)).send(rate.calls * 3 + 50, threads)
+    assert run.refused == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("latency_s", "threads", "least"),
+    [(0.0, 4, 0.97), (0.02, 4, 0.97), (0.02, 64, 0.97), (0.1, 16, 0.97), (0.3, 16, 0.9), (0.3, 64, 0.9)],
+)
+@pytest.mark.parametrize(
+    "rate", [Rate(20, 1), AEMP, Rate(60, 60)], ids=lambda rate: f"{rate.calls} in {rate.per_s} s"
+)
+def test_nearly_all_of_a_rate_is_used(
+    rate: Rate, way: str, latency_s: float, threads: int, least: float
+) -> None:
+    run = Run(rate, WAYS[way](rate.calls, rate.per_s), always(latency_s)).send(rate.calls * 10, threads)
+    assert run.share >= least
+    assert run.refused == 0
+
+
+def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_next() -> None:
+    late = itertools.cycle([Way(), Way(), Way(thread_s=0.005)])
+    run = Run(AEMP, TokenBucket(50, 1), late).send(200, 4)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(run.left_at)]
+    assert min(gaps) >= 0.01
+    assert run.refused == 0
+    assert run.share >= 0.97
+
+
+delays = st.floats(0.0, 3.0).filter(lambda seconds: seconds == 0 or seconds > 1e-6)
+# One example is a run of 150 calls.
+PROPERTY = settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.too_slow])
+
+
+@PROPERTY
+@given(
+    rate=st.builds(Rate, st.integers(1, 60), st.sampled_from([0.5, 1.0, 10.0, 60.0])),
+    base=st.tuples(st.floats(0, 0.4), st.floats(0, 0.4)),
+    extra=st.lists(st.tuples(delays, delays, delays), min_size=1, max_size=40),
+    threads=st.integers(1, 70),
+    stops=st.dictionaries(st.integers(2, 100), st.floats(0, 5), max_size=5),
+    phase_s=st.floats(0, 60),
+)
+def test_no_delay_anywhere_makes_a_window_overflow(  # noqa: PLR0917 - hypothesis gives them by name
+    rate: Rate,
+    base: tuple[float, float],
+    extra: list[tuple[float, float, float]],
+    threads: int,
+    stops: dict[int, float],
+    phase_s: float,
+) -> None:
+    """Beyond what all calls have in common, which one call has to have shown, everything may be delayed."""
+    out_s, back_s = base
+    ways = [Way(thread, out_s + out, back_s + back) for thread, out, back in extra]
+    for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s, phase_s)):
+        run = Run(rate, counter, itertools.chain([Way(0, out_s, back_s)], itertools.cycle(ways)), stops=stops)
+        assert run.send(min(rate.calls * 4 + 5, 150), threads).refused == 0
+
+
+@PROPERTY
+@given(
+    rate=st.builds(Rate, st.integers(2, 60), st.sampled_from([1.0, 10.0, 60.0])),
+    latency=st.floats(0, 1.4),
+    out_share=st.floats(0, 1),
+    extra=st.lists(st.tuples(delays, delays, delays), min_size=1, max_size=40),
+    threads=st.integers(1, 70),
+    stops=st.dictionaries(st.integers(1, 4).map(lambda number: number * 30), st.floats(0, 5)),
+)
+def test_no_delay_of_single_calls_empties_a_bucket_of_two_while_two_under_way_are_enough(  # noqa: PLR0917 - as above
+    rate: Rate,
+    latency: float,
+    out_share: float,
+    extra: list[tuple[float, float, float]],
+    threads: int,
+    stops: dict[int, float],
+) -> None:
+    """``latency`` is in intervals of the rate; every fourth call is delayed, so that the usual one is not."""
+    seconds = latency * rate.interval_s
+    usual = Way(0, seconds * out_share, seconds * (1 - out_share))
+    delayed = itertools.cycle(
+        [Way(thread, usual.out_s + out, usual.back_s + back) for thread, out, back in extra]
+    )
+    ways = (next(delayed) if number % 4 == 1 else usual for number in itertools.count())
+    run = Run(rate, TokenBucket(rate.calls, rate.per_s, burst=2), ways, stops=stops)
+    assert run.send(150, threads).refused == 0

@@ -1,0 +1,149 @@
+"""A rate that nobody published: found soon, refused seldom, left behind when it goes away."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_trackunit.iris.errors import IrisRateLimitError
+from tests.iris.http.counting import Counter, FixedWindow, SlidingWindow, TokenBucket, World
+from tests.iris.http.crew import CountingServer, Crew, Limited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ASSETS = "/api/asset/v1/assets"
+PAGES = [f"{ASSETS}?page={number}" for number in range(100)]
+MACHINES = [f"{ASSETS}/{number}" for number in range(60)]
+
+WAYS: dict[str, Callable[[int], Counter]] = {
+    "a second's bucket": lambda calls: TokenBucket(calls, 1, burst=calls),
+    "a sliding window": lambda calls: SlidingWindow(calls, 1),
+    "a fixed window": lambda calls: FixedWindow(calls, 1),
+    "a fixed window that has just begun": lambda calls: FixedWindow(calls, 1, phase_s=0.0),
+    "a fixed window that ends soon": lambda calls: FixedWindow(calls, 1, phase_s=0.95),
+}
+ways = pytest.mark.parametrize("way", WAYS)
+seeds = pytest.mark.parametrize("seed", range(5))
+
+
+def crew_behind(new: Callable[[], Counter], retry_after: str | None = "1", seed: int = 1) -> Crew:
+    return Crew(CountingServer(World(), [Limited(ASSETS, new, retry_after=retry_after)]), seed=seed)
+
+
+@ways
+@seeds
+@pytest.mark.parametrize("retry_after", ["1", None, "0"])
+def test_assets_by_page_behind_twenty_a_second(way: str, seed: int, retry_after: str | None) -> None:
+    crew = crew_behind(lambda: WAYS[way](20), retry_after, seed)
+    took_s = crew.work(PAGES, threads=4)
+    assert sorted(crew.done) == sorted(PAGES)
+    assert took_s <= 1.5 * len(PAGES) / 20
+    assert crew.server.refused <= len(crew.server.log) / 10
+
+
+@ways
+@seeds
+@pytest.mark.parametrize("retry_after", ["1", None, "0"])
+def test_assets_one_by_one_behind_two_a_second(way: str, seed: int, retry_after: str | None) -> None:
+    crew = crew_behind(lambda: WAYS[way](2), retry_after, seed)
+    took_s = crew.work(MACHINES, threads=4)
+    assert sorted(crew.done) == sorted(MACHINES)
+    assert took_s <= 1.5 * len(MACHINES) / 2
+    assert crew.server.refused <= len(crew.server.log) / 10
+
+
+@ways
+@pytest.mark.parametrize("calls", [1, 5, 50])
+def test_a_long_walk_is_seldom_refused_whatever_the_limit(way: str, calls: int) -> None:
+    crew = crew_behind(lambda: WAYS[way](calls))
+    took_s = crew.work([f"{ASSETS}?page={number}" for number in range(calls * 40)], threads=8)
+    assert crew.errors == []
+    assert took_s <= 1.5 * 40
+    assert crew.server.refused <= max(len(crew.server.log) / 50, 20)
+
+
+@ways
+def test_sixteen_threads_are_refused_once_each_and_not_again_and_again(way: str) -> None:
+    crew = crew_behind(lambda: WAYS[way](20))
+    took_s = crew.work(PAGES, threads=16)
+    assert crew.errors == []
+    assert took_s <= 1.5 * len(PAGES) / 20
+    assert crew.server.refused <= 16 + 4
+
+
+def test_while_nobody_refuses_nothing_is_slowed_down() -> None:
+    crew = Crew(CountingServer(World(), []))
+    assert crew.work(PAGES, threads=4) == pytest.approx(len(PAGES) / 4 * 0.021, rel=0.02)
+
+
+@ways
+def test_nobody_comes_back_before_the_time_and_not_all_at_once(way: str) -> None:
+    crew = crew_behind(lambda: WAYS[way](20), retry_after="3")
+    crew.work(PAGES, threads=16)
+    refused_at = next(at for at, _, let in crew.server.log if not let)
+    # Those that were under way already are not called back.
+    later = [at for at, _, _ in crew.server.log if at > refused_at + 0.05]
+    assert later[0] >= refused_at + 3.0
+    gaps = [after - before for before, after in itertools.pairwise(later)]
+    assert min(gaps) > 0.03
+
+
+class GoneAfter:
+    """A limit that is lifted."""
+
+    def __init__(self, counter: Counter, at: float) -> None:
+        self._counter, self._at = counter, at
+
+    def take(self, now: float) -> bool:
+        return now >= self._at or self._counter.take(now)
+
+
+@pytest.mark.parametrize(("calls", "within_s"), [(2, 60), (20, 30)])
+def test_when_the_limit_goes_away_the_walk_is_soon_at_full_speed(calls: int, within_s: int) -> None:
+    world = World()
+    crew = Crew(CountingServer(world, [Limited(ASSETS, lambda: GoneAfter(SlidingWindow(calls, 1), 1010.0))]))
+    crew.work([f"{ASSETS}?page={number}" for number in range(5_000)], threads=4)
+    at_once_per_s = 4 / 0.021
+    arrived = [at for at, _, _ in crew.server.log]
+    a_second = [at for at in arrived if 0 <= at - 1010.0 - within_s < 1]
+    assert len(a_second) >= 0.9 * at_once_per_s
+
+
+def test_errors_and_idleness_do_not_speed_a_client_up() -> None:
+    world = World()
+    crew = Crew(CountingServer(world, [Limited(ASSETS, lambda: SlidingWindow(20, 1), retry_after="1")]))
+    crew.work(PAGES[:40], threads=4)
+    world.stand_still(50.0)
+    refused = crew.server.refused
+    crew.work(PAGES[:40], threads=4)
+    assert crew.server.refused <= refused + 4
+
+
+def test_a_request_that_is_always_refused_ends_with_the_refusal() -> None:
+    crew = crew_behind(lambda: FixedWindow(0, 1), retry_after="0")
+    took_s = crew.work([ASSETS], threads=1)
+    assert [type(error) for error in crew.errors] == [IrisRateLimitError]
+    assert len(crew.server.log) == 4
+    assert took_s >= 0.5 + 1 + 2
+
+
+def test_what_is_refused_on_one_row_does_not_slow_another_down() -> None:
+    crew = crew_behind(lambda: SlidingWindow(2, 1))
+    crew.take(MACHINES, threads=4)
+    crew.take([f"/api/site/v1/sites/{number}" for number in range(200)], threads=4)
+    crew.world.run()
+    sites = [at for at, path, _ in crew.server.log if "site" in path]
+    assert max(sites) - min(sites) < 1.2
+
+
+def test_clients_of_one_account_heed_what_one_of_them_was_told() -> None:
+    server = CountingServer(World(), [Limited(ASSETS, lambda: SlidingWindow(20, 1), retry_after="2")])
+    one, other = Crew(server), Crew(server)
+    one.take(PAGES, threads=4)
+    other.take(MACHINES[:1], threads=1)
+    server.world.run()
+    assert one.core._pacer is other.core._pacer
+    assert server.refused <= len(server.log) / 10

@@ -1,0 +1,104 @@
+"""One request for a token, and one outcome, however many threads ask; and no turn is taken before it is there."""
+
+import time
+from typing import Any, ClassVar
+
+import pytest
+
+from airflow_provider_trackunit.emulator import IrisEmulator
+from airflow_provider_trackunit.iris.client import IrisClient
+from airflow_provider_trackunit.iris.errors import IrisNoAnswerError, IrisTokenError
+from airflow_provider_trackunit.iris.http.exchange import ClientCore
+from airflow_provider_trackunit.iris.http.steps import GetToken, Send
+from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
+from airflow_provider_trackunit.iris.secrecy import Secret
+from tests.iris.conftest import ClientFactory, HandClock
+from tests.iris.http.test_client_requests import together
+
+ASSETS = "/api/asset/v1/assets"
+METRICS = "/api/time-series/v1/assets/a1/metrics"
+
+
+def test_sixteen_threads_try_a_wrong_secret_once(client: IrisClient, iris_emulator: IrisEmulator) -> None:
+    iris_emulator.fault(path="/token", status=401, body='{"error":"invalid_client"}', times=None)
+    errors = together(16, lambda: client.run(ASSETS))
+    assert [(type(error), error.code) for error in errors] == [(IrisTokenError, "invalid_client")] * 16
+    assert len({id(error) for error in errors}) == 16
+    assert client.requests == 1
+
+
+def test_a_secret_that_was_refused_is_tried_again_after_a_while(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    iris_emulator.fault(path="/token", status=401, body='{"error":"invalid_client"}', times=1)
+    for _ in range(3):
+        with pytest.raises(IrisTokenError):
+            client.run(ASSETS)
+        clock.now += 1.0
+    assert client.requests == 1
+    clock.now += 5.0
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_threads_that_wait_for_a_token_that_does_not_come_wait_together(
+    new_client: ClientFactory, iris_emulator: IrisEmulator
+) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=2.0, times=None)
+    client = new_client(clock=time.monotonic, sleep=lambda _s: None, timeout_s=0.3, max_attempts=2)
+    began = time.monotonic()
+    errors = together(8, lambda: client.run(ASSETS))
+    assert [type(error) for error in errors] == [IrisNoAnswerError] * 8
+    # One for each attempt, and one more for each thread that came to its second when the others were done with theirs.
+    assert client.requests <= 4
+    assert time.monotonic() - began < 8 * 2 * 0.3
+
+
+class Interrupt(BaseException):
+    """What Airflow raises into a task that it ends."""
+
+
+class InterruptedCredentials(Credentials):
+    """Of which the first use is interrupted."""
+
+    interrupts: ClassVar[list[Interrupt]] = []
+
+    @property
+    def basic(self) -> Secret:
+        if self.interrupts:
+            raise self.interrupts.pop()
+        return super().basic
+
+
+def test_whoever_is_interrupted_while_it_asks_leaves_nobody_waiting(iris_emulator: IrisEmulator) -> None:
+    iris = iris_emulator
+    credentials = InterruptedCredentials(
+        iris.client_id, iris.client_secret, iris.username, iris.password, auth_url=iris.auth_url
+    )
+    with IrisClient(credentials, iris.url) as client:
+        InterruptedCredentials.interrupts.append(Interrupt())
+        with pytest.raises(Interrupt):
+            client.run(ASSETS)
+        assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_a_turn_is_taken_when_the_token_is_there() -> None:
+    clock = HandClock()
+    core = ClientCore(Credentials("c", "s", "u", "p"), "https://iris.example.com", clock=clock)
+    call, row = core._call(METRICS)
+
+    def begin() -> Any:
+        steps = core._answer(call, row)
+        assert isinstance(next(steps), GetToken)
+        return steps
+
+    waiting, other = begin(), begin()
+    clock.now += 100
+    token = Token("t", 3600, clock.now)
+    assert isinstance(other.send(token), Send)
+    clock.now += 1
+    assert isinstance(waiting.send(token), Send)
+    for steps in (waiting, other):
+        steps.close()
+    # And whoever gave up has left nothing under way.
+    clock.now += 2
+    assert isinstance(begin().send(token), Send)

@@ -1,0 +1,160 @@
+"""Whatever comes in the place of an answer is the error that the table says, in both clients, and is repeated as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_trackunit.iris.aio import AsyncIrisClient
+from airflow_provider_trackunit.iris.client import IrisClient
+from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.iris.http.tokens import Credentials
+from tests.iris.conftest import HandClock
+from tests.iris.error_table import ASSETS, GRAPHQL, TABLE, Row, graphql, promql
+from tests.iris.scripted import ScriptedServer, http, token_answer
+from tests.tls import self_signed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CASES = [
+    pytest.param(row, came, asked, id=f"{row.what} ({name}{f', {number}' if number else ''})")
+    for row in TABLE
+    for name, came in row.came.items()
+    for number, asked in enumerate(row.asked)
+]
+
+
+class Raw:
+    """A server that does something with a connection in the place of a handshake."""
+
+    def __init__(self, behave: Any) -> None:
+        self._behave = behave
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Raw:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                self._behave(connection)
+
+
+@contextmanager
+def answering(came: Any, folder: Path) -> Iterator[Any]:
+    """Run the server that a case speaks of."""
+    if callable(came):
+        with Raw(came) as server:
+            yield server
+        return
+    tls = self_signed(folder)[1] if came is None else None
+    with ScriptedServer(http() if came is None else came, tls=tls) as server:
+        yield server
+
+
+def options(clock: HandClock) -> dict[str, Any]:
+    return {"clock": clock, "chance": lambda: 1.0, "max_attempts": 2, "timeout_s": 20.0}
+
+
+def with_threads(credentials: Credentials, url: str, asked: dict[str, Any]) -> Any:
+    clock = HandClock()
+    with IrisClient(credentials, url, sleep=clock.sleep, **options(clock)) as client:
+        return client.run(**asked)
+
+
+def on_a_loop(credentials: Credentials, url: str, asked: dict[str, Any]) -> Any:
+    async def main() -> Any:
+        clock = HandClock()
+
+        async def sleep(seconds: float) -> None:
+            clock.sleep(seconds)
+
+        async with AsyncIrisClient(credentials, url, sleep=sleep, **options(clock)) as client:
+            return await client.run(**asked)
+
+    return asyncio.run(main())
+
+
+CLIENTS = pytest.mark.parametrize("run", [with_threads, on_a_loop], ids=["threads", "loop"])
+
+
+@pytest.fixture
+def credentials() -> Iterator[Credentials]:
+    with ScriptedServer(token_answer()) as auth:
+        yield Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
+
+
+@CLIENTS
+@pytest.mark.parametrize(("row", "came", "asked"), CASES)
+def test_what_comes_is_the_error_that_the_table_says(  # noqa: PLR0917 (a table)
+    credentials: Credentials, tmp_path: Path, row: Row, came: Any, asked: dict[str, Any], run: Any
+) -> None:
+    with answering(came, tmp_path) as server, pytest.raises(IrisError) as caught:
+        run(credentials, server.url, asked)
+    assert (type(caught.value), caught.value.transient) == (row.error, row.again)
+    if isinstance(server, ScriptedServer) and server.tls is None:
+        assert len(server.asked) == row.times
+
+
+@CLIENTS
+def test_a_token_that_graphql_refuses_is_renewed_like_one_of_a_401(
+    credentials: Credentials, run: Any
+) -> None:
+    fine = http(b'{"data": {"assets": []}}')
+    with ScriptedServer(graphql(None, "UNAUTHENTICATED"), fine) as server:
+        assert run(credentials, server.url, GRAPHQL) == {"data": {"assets": []}}
+
+
+@CLIENTS
+def test_the_longest_reset_of_all_graphql_errors_is_waited_for(credentials: Credentials, run: Any) -> None:
+    limited = http(
+        b'{"errors": [{"extensions": {"code": "RATE_LIMITED", "resetIn": 1000}},'
+        b' {"extensions": {"code": "RATE_LIMITED", "resetIn": 586351}}]}'
+    )
+    with ScriptedServer(limited) as server, pytest.raises(IrisRateLimitError) as caught:
+        run(credentials, server.url, GRAPHQL)
+    assert caught.value.retry_after == pytest.approx(586.351)
+
+
+@CLIENTS
+def test_an_answer_without_a_length_that_is_whole_passes(credentials: Credentials, run: Any) -> None:
+    with ScriptedServer(http(b' {"content": []}\n', Content_Length="")) as server:
+        assert run(credentials, server.url, ASSETS) == {"content": []}
+
+
+@CLIENTS
+def test_a_query_in_the_body_makes_no_graphql_of_another_endpoint(credentials: Credentials, run: Any) -> None:
+    errors = http(b'{"errors": [{"message": "a record"}]}')
+    asked = {"endpoint": "/api/search/v1/things", "method": "POST", "json": {"query": "pump"}}
+    with ScriptedServer(errors) as server:
+        assert run(credentials, server.url, asked) == {"errors": [{"message": "a record"}]}
+
+
+@CLIENTS
+def test_a_time_series_that_is_whole_passes(credentials: Credentials, run: Any) -> None:
+    asked = TABLE[-1].asked[1]
+    with ScriptedServer(promql(status="success", isPartial=False)) as server:
+        assert run(credentials, server.url, asked)["status"] == "success"

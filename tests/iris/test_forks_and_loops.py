@@ -1,0 +1,159 @@
+"""A client that is taken into a child process, or from one event loop to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_trackunit.iris.aio import AsyncIrisClient
+from airflow_provider_trackunit.iris.client import IrisClient
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from tests.iris.conftest import api_user_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_trackunit.emulator import IrisEmulator
+
+ASSETS = "/api/asset/v1/assets"
+METRICS = "/api/time-series/v1/assets/a1/metrics"
+ONE: dict[str, Any] = {"query_params": {"size": 1}}
+
+# A child that hangs is ended by its own alarm, long after it should be done on the busiest machine.
+CHILD_S = 60
+
+
+def in_a_child(work: Callable[[], Any]) -> int:
+    """Return the exit status of a forked child that did this: 0 when it went well."""
+    import signal
+
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(CHILD_S)
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - the child must not come back into pytest
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_child_has_connections_of_its_own_and_keeps_the_token(iris_emulator: IrisEmulator) -> None:
+    with IrisClient(api_user_of(iris_emulator), iris_emulator.url) as client:
+        client.run(ASSETS, **ONE)
+
+        def work() -> None:
+            for _ in range(20):
+                assert client.run(ASSETS, **ONE)["totalElements"] == 250
+
+        def run() -> None:
+            for _ in range(20):
+                client.run(ASSETS, **ONE)
+
+        parent = threading.Thread(target=run)
+        parent.start()
+        assert in_a_child(work) == 0
+        parent.join()
+    assert iris_emulator.stats()["token_requests"] == 1
+    assert iris_emulator.stats()["calls"][f"GET {ASSETS}"] == 41
+
+
+def test_a_fork_while_threads_hold_every_lock_and_are_on_the_way_leaves_the_child_free(
+    iris_emulator: IrisEmulator,
+) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=1.0)
+    client = IrisClient(api_user_of(iris_emulator), iris_emulator.url)
+    waiting = threading.Thread(target=lambda: client.run(ASSETS, **ONE))
+    waiting.start()
+    deadline = time.monotonic() + 30
+    while client._renewing is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    turn = client._pacer.turn(client._call(METRICS)[1].counted(client._call(METRICS)[0]))
+    assert turn.wait_s() == 0
+    with client._pacer._lock, client._tokens._lock, client._counting, client._choosing:
+        assert in_a_child(lambda: client.run(ASSETS, **ONE)) == 0
+    turn.end()
+    waiting.join()
+    client.close()
+
+
+def test_what_was_under_way_at_the_fork_does_not_hold_the_child_back(iris_emulator: IrisEmulator) -> None:
+    client = IrisClient(api_user_of(iris_emulator), iris_emulator.url)
+    call, row = client._call(METRICS)
+    turns = [client._pacer.turn(row.counted(call)) for _ in range(3)]
+    for turn in turns:
+        turn.wait_s()
+
+    def work() -> None:
+        mine = client._pacer.turn(row.counted(call))
+        ends_at = time.monotonic() + 10
+        while mine.wait_s() > 0:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+
+    assert in_a_child(work) == 0
+    client.close()
+
+
+def test_an_async_client_works_in_a_child(iris_emulator: IrisEmulator) -> None:
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        await client.run(ASSETS, **ONE)
+
+        def child() -> None:
+            asyncio.events._set_running_loop(None)
+            asyncio.run(again())
+
+        assert in_a_child(child) == 0
+        await client.run(ASSETS, **ONE)
+        await client.close()
+
+    async def again() -> None:
+        assert (await client.run(ASSETS, **ONE))["totalElements"] == 250
+        await client.close()
+
+    asyncio.run(main())
+    assert iris_emulator.stats()["token_requests"] == 1
+
+
+def test_an_async_client_can_be_taken_to_the_next_loop(
+    iris_emulator: IrisEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def many() -> int:
+        answers = await asyncio.gather(*(client.run(ASSETS, **ONE) for _ in range(80)))
+        return len(answers)
+
+    assert [asyncio.run(many()) for _ in range(3)] == [80] * 3
+    asyncio.run(client.close())
+    assert iris_emulator.stats()["token_requests"] == 1
+    assert [one.getMessage() for one in caplog.records if one.name == "asyncio"] == []
+
+
+def test_an_async_client_on_two_loops_at_once_says_why_it_cannot(iris_emulator: IrisEmulator) -> None:
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        await client.run(ASSETS, **ONE)
+        with pytest.raises(IrisConfigurationError, match="belongs to another event loop"):
+            await asyncio.to_thread(asyncio.run, client.run(ASSETS, **ONE))
+        await client.run(ASSETS, **ONE)
+        await client.close()
+        # Closed, it belongs to nobody.
+        await asyncio.to_thread(asyncio.run, on_another())
+
+    async def on_another() -> None:
+        await client.run(ASSETS, **ONE)
+        await client.close()
+
+    asyncio.run(main())
