@@ -54,7 +54,8 @@ bench: ## Measure imports, requests and transfers beside what people use today
 	$$environment/bin/python -m dev.benchmarks.import_time && \
 	$$environment/bin/python -m dev.benchmarks.requests && \
 	$$environment/bin/python -m dev.benchmarks.transfer && \
-	$$environment/bin/python -m dev.benchmarks.triggers
+	$$environment/bin/python -m dev.benchmarks.triggers && \
+	$$environment/bin/python -m dev.benchmarks.incremental
 
 system: ## Kill the triggerer, take the API away, watch and run the examples in a real Airflow
 	@$(READY) -m tests.system

@@ -13,6 +13,8 @@ from airflow import __version__ as _airflow_version
 AIRFLOW_VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import (
         BaseHook,
         BaseOperator,
@@ -110,6 +112,7 @@ __all__ = [
     "mask_secrets_in_loop",
     "object_storage_path",
     "retry_policy_argument",
+    "run_times",
 ]
 
 
@@ -129,6 +132,18 @@ def object_storage_path(path: str | ObjectStoragePath, conn_id: str | None) -> O
     named = {} if conn_id is None else {"conn_id": conn_id}
     folder: ObjectStoragePath = module.ObjectStoragePath(path, **named)
     return folder
+
+
+def run_times(context: Context) -> tuple[datetime | None, datetime | None]:
+    """Return where the data interval of a task's run begins and where the run ends; both None when nothing says so.
+
+    A run that an asset started, or one without a logical date, has no interval on Airflow 3: it ends when it started.
+    """
+    run: Any = context.get("dag_run")
+    end = getattr(run, "data_interval_end", None)
+    if end is not None:
+        return getattr(run, "data_interval_start", None), end
+    return None, getattr(run, "start_date", None) or getattr(run, "run_after", None)
 
 
 def default_deferrable() -> bool:

@@ -47,22 +47,25 @@ class FolderStore:
         self.label = _USER_INFO.sub("", label).rstrip("/")
 
     @classmethod
-    def at(cls, folder: str | ObjectStoragePath, conn_id: str | None) -> FolderStore:
+    def at(
+        cls, folder: str | ObjectStoragePath, conn_id: str | None, argument: str = "output_path"
+    ) -> FolderStore:
         """Return the store of a folder, with the connection that is named here or in it.
 
+        :param argument: what messages call the folder
         :raises IrisConfigurationError: when the path cannot be one of a store; the text says why
         """
         text = str(folder)
         if "://" not in text and not PurePath(text).is_absolute():
             raise IrisConfigurationError(
-                f"output_path: {text!r} is a relative path, and would be another folder on every worker. "
+                f"{argument}: {text!r} is a relative path, and would be another folder on every worker. "
                 "Give a URL such as s3://bucket/folder, or an absolute path"
             )
         try:
             path = object_storage_path(folder, conn_id)
             return cls(path.fs, str(path.path), str(path))
         except (ImportError, ValueError) as error:
-            raise IrisConfigurationError(f"output_path: {_no_store(text, error)}") from error
+            raise IrisConfigurationError(f"{argument}: {_no_store(text, error)}") from error
 
     def names(self) -> list[str]:
         """Return the names of the files in the folder, none when it does not exist."""
@@ -112,6 +115,20 @@ def _no_store(folder: str, error: Exception) -> str:
     package = _PACKAGES.get(scheme)
     hint = f"pip install {package}" if package else "is the scheme spelt right, and its provider installed?"
     return f"no store for {scheme}:// here ({error}); {hint}"
+
+
+def file_at(path: str, conn_id: str | None, argument: str) -> tuple[FolderStore, str]:
+    """Return the store of the folder that a file lies in, and the name of the file.
+
+    :param argument: what messages call the path
+    :raises IrisConfigurationError: when the path cannot be one of a store, or names no file
+    """
+    folder, _, name = path.rpartition("/")
+    if not name or not folder or folder.endswith(":/"):
+        raise IrisConfigurationError(
+            f"{argument}: {path!r} names no file in a folder. Give a URL such as s3://bucket/folder/{argument}.json"
+        )
+    return FolderStore.at(folder, conn_id, argument), name
 
 
 def dataset_of(folder: str) -> tuple[str, str]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_trackunit._compat import (
     AirflowException,
     AirflowFailException,
+    TaskDeferred,
 )
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
+from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 
 if TYPE_CHECKING:
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_trackunit._compat import Context
+    from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
     from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.incremental.reading import Reading
     from airflow_provider_trackunit.iris.export.parts import Encoding
     from airflow_provider_trackunit.iris.export.request import ExportRequest
+
+__all__ = ["Incremental", "IrisToObjectStorageOperator"]
 
 # The compression that goes with the file format.
 _BY_FORMAT = "by format"
@@ -73,12 +79,15 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         or 5xx after all retries, in the manifest and go on. When every item is refused the task fails all the same
     :param max_skipped: more such items fail the task; None for no limit
     :param resume_within: a checkpoint that is older is not gone on from (one day)
+    :param incremental: read on from where the last run ended (:class:`Incremental`; its texts are templated). The request
+        then says ``{from}`` and ``{until}`` where the ends of a window belong, in the text of the path, the query or the
+        body
     :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
         hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
         default_deferrable`` says
     """
 
-    template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id")
+    template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
 
     def __init__(
         self,
@@ -95,6 +104,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         on_item_error: Literal["fail", "skip"] = "fail",
         max_skipped: int | None = None,
         resume_within: timedelta = timedelta(days=1),
+        incremental: Incremental | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,6 +120,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         self.on_item_error = on_item_error
         self.max_skipped = max_skipped
         self.resume_within = resume_within
+        self.incremental = incremental
         self._origin: str | None = None
         self._records: int | None = None
         self._export: Export | None = None
@@ -137,10 +148,6 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             self._export.stop()
 
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
-        import msgspec
-
-        from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
-        from airflow_provider_trackunit.iris.export.manifest import write_manifest
         from airflow_provider_trackunit.storage import FolderStore
 
         with permanent_errors_fail():
@@ -148,23 +155,53 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             self._origin = client.origin
             request = self._request(client.origin, context)
             store = FolderStore.at(self.output_path, self.output_conn_id)
-            self._export = export = Export(client, request, store)
-        if self._killed:
-            export.stop()
+            reading = self._reading(client, request, store, context)
+            wanted = request if reading is None else reading.begin()
         try:
-            with permanent_errors_fail():
-                manifest: dict[str, Any] = msgspec.json.decode(write_manifest(export.run()))
+            manifest = self._bring(client, wanted, store, reading)
         except IrisError as error:
-            self._defer_while_limited(error, request, store, deferrals)
+            self._defer_while_limited(error, request, store, deferrals, reading)
             raise
-        except ExportStoppedError as error:
-            raise AirflowException(str(error)) from None
+        finally:
+            if reading is not None:
+                reading.end()
         self._records = manifest["records"]
         self._tell_outlets(context, manifest)
         return manifest
 
+    def _reading(
+        self, client: IrisClient, request: ExportRequest, store: Store, context: Context
+    ) -> Reading | None:
+        if self.incremental is None:
+            return None
+        return self.incremental.reading(request, client.credentials, store, context)
+
+    def _bring(
+        self, client: IrisClient, request: ExportRequest, store: Store, reading: Reading | None
+    ) -> dict[str, Any]:
+        import msgspec
+
+        from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
+        from airflow_provider_trackunit.iris.export.manifest import write_manifest
+
+        told: Any = {} if reading is None else {"at_every_step": reading.renew, "published": reading.advance}
+        with permanent_errors_fail():
+            self._export = export = Export(client, request, store, **told)
+            if self._killed:
+                export.stop()
+            try:
+                manifest: dict[str, Any] = msgspec.json.decode(write_manifest(export.run()))
+            except ExportStoppedError as error:
+                raise AirflowException(str(error)) from None
+        return manifest
+
     def _defer_while_limited(
-        self, error: IrisError, request: ExportRequest, store: Store, deferrals: Deferrals
+        self,
+        error: IrisError,
+        request: ExportRequest,
+        store: Store,
+        deferrals: Deferrals,
+        reading: Reading | None = None,
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
         from airflow_provider_trackunit.iris.export.folder import progress_in
@@ -174,14 +211,19 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         progress = progress_in(store)
         if progress != deferrals.state.get("progress"):
             deferrals = replace(deferrals, count=0)
-        defer_while_limited(
-            self,
-            error,
-            deferrals,
-            max_wait_s=self.hook.max_wait_s,
-            safe=request.only_reads,
-            state={"progress": progress},
-        )
+        try:
+            defer_while_limited(
+                self,
+                error,
+                deferrals,
+                max_wait_s=self.hook.max_wait_s,
+                safe=request.only_reads,
+                state={"progress": progress},
+            )
+        except TaskDeferred:
+            if reading is not None:
+                reading.hold(error.retry_after or 0.0)
+            raise
 
     def _request(self, origin: str, context: Context) -> ExportRequest:
         from airflow_provider_trackunit.iris.calls import make_call
@@ -191,10 +233,11 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         if self.on_item_error not in {"fail", "skip"}:
             raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
         items = self._items()
-        single: Any = self.path_params
+        single: Any = self.path_params or {}
         arguments = self.request_arguments()
+        windows = {} if self.incremental is None else window_placeholders(self.endpoint)
         calls = [
-            make_call(origin, self.endpoint, **{**arguments, "path_params": path_params})
+            make_call(origin, self.endpoint, **{**arguments, "path_params": {**path_params, **windows}})
             for path_params in ([single] if items is None else items)
         ]
         instance: Any = context["ti"]
@@ -234,7 +277,9 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 
         # The names are those of the endpoint, so that an empty list of items gives the same columns.
-        names = () if items is None else re.findall(r"\{(\w+)\}", self.endpoint)
+        windows = {} if self.incremental is None else window_placeholders(self.endpoint)
+        found = () if items is None else re.findall(r"\{(\w+)\}", self.endpoint)
+        names = [name for name in found if name not in windows]
         columns = columns_for(self.endpoint, self.query_params, columns=self.columns, item_names=names)
         return ParquetEncoding(columns, self.on_bad_value, self.compression if chosen else "zstd")
 

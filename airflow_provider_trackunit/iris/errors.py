@@ -16,7 +16,7 @@
     │  ├─ IrisRateLimitError               429, or a wait too long to sleep; transient
     │  └─ IrisServerError                  5xx; transient
     ├─ IrisPaginationError                 the pages do not add up to a collection
-    ├─ IrisCheckpointError                 a checkpoint cannot be used, or somebody else writes here
+    ├─ IrisCheckpointError                 a checkpoint or state cannot be used, or somebody else is at work
     └─ IrisStorageError                    the output could not be written; transient
 
 ``transient`` is the only thing the retry rules ask. A transient error may go away when the same request
@@ -145,7 +145,7 @@ class IrisPaginationError(IrisError):
 
 
 class IrisCheckpointError(IrisError):
-    """A checkpoint cannot be used, or another writer is at work in the same place."""
+    """A checkpoint, or the state of an incremental transfer, cannot be used, or another writer is at work with it."""
 
 
 class IrisStorageError(IrisError):

@@ -30,7 +30,6 @@ WITHOUT_REQUESTS = {
     "machines of iris_backfill",
     "machines of iris_mapped_machines",
     "periods",
-    "remember",
     "report",
 }
 # Task instances beyond one for each task; 35 days are two periods of 14 days and the rest.
@@ -197,11 +196,12 @@ def test_each_mapped_instance_reads_one_machine_into_a_folder_of_its_own(example
         assert len(records_in(folder / "hours" / str(number), manifest)) == manifest["records"] > 0
 
 
-def test_the_next_run_begins_an_hour_before_the_newest_event_that_is_stored(
+def test_the_next_run_begins_an_hour_before_the_end_of_the_last_one(
     example_runs: Runs, iris_emulator: IrisEmulator
 ) -> None:
     former = example_runs["iris_incremental_events"]
-    newest = datetime.fromisoformat(former.result("remember")["newest"])
+    read_until = former.result("events")["period"]["until"]
+    newest = datetime.fromisoformat(former.result("events")["period"]["newest"])
     params = {"output": f"file://{former.output}"}
     connection = iris_emulator.connection_json()
     tasks = former.home.test_dag("iris_incremental_events", connection, "2026-01-15T05:05", 180, params)
@@ -210,10 +210,10 @@ def test_the_next_run_begins_an_hour_before_the_newest_event_that_is_stored(
         for requests in (former.asked("/asset-event/log"), iris_emulator.requests("/asset-event/log"))
     )
     # The first run had nothing to go on from.
-    since, until = (datetime.fromisoformat(first[name]) for name in ("fromTime", "toTime"))
-    assert until - since == timedelta(days=1)
-    assert timedelta(0) <= until - newest < timedelta(minutes=10)
-    assert datetime.fromisoformat(second["fromTime"]) == newest - timedelta(hours=1)
+    assert first == {"fromTime": "2026-01-14T00:00:00Z", "toTime": read_until}
+    assert timedelta(0) <= datetime.fromisoformat(read_until) - newest < timedelta(minutes=10)
+    begin = datetime.fromisoformat(read_until) - timedelta(hours=1)
+    assert datetime.fromisoformat(second["fromTime"]) == begin
     # The emulator has an event every ten minutes; there is no gap between the runs.
     stored = [
         json.loads(line)["eventTime"]

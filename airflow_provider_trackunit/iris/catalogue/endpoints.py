@@ -59,6 +59,7 @@ class Endpoint:
     :param methods: the methods the row speaks of
     :param limits: all that apply at the same time
     :param reads: whether every method of the row only reads, a POST included
+    :param window_days: the longest time that one call can ask about; None where none is documented
     """
 
     path: str
@@ -66,6 +67,7 @@ class Endpoint:
     methods: tuple[str, ...] = ("GET",)
     limits: tuple[Limit, ...] = ()
     reads: bool = True
+    window_days: int | None = None
     source: str = field(default="", repr=False)
 
     def is_safe(self, method: str) -> bool:
@@ -107,6 +109,11 @@ class Endpoint:
         """Whether single calls count, and calls per second as well: a refusal can be of the one or of the other."""
         metered = {limit.rate.metered for limit in self.limits}
         return metered == {True, False}
+
+    @property
+    def pool(self) -> int | None:
+        """How many calls IRIS allows beyond the rate of a metered URL or series; None where there is no such limit."""
+        return min((limit.pool for limit in self.limits if limit.pool), default=None)
 
     def wait_after_refusal_s(self) -> float | None:
         """Return how long to wait after a 429 that does not say: the longest window, when calls are metered."""
@@ -209,6 +216,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         f"{_AEMP}/Fleet/Equipment/ID/{{pin}}/{{datapoint}}/{{startTime}}/{{endTime}}[/{{page}}]",
         Paging("links", ""),  # named after the datapoint, so it is the only list of the page
         limits=_SERIES_LIMITS,
+        window_days=14,  # page of the cumulative operating hours; assumed of every datapoint
         source=_AEMP_HUB,
     ),
     # Locations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +27,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     :param saved_at_s: when this was written
     :param former: a digest of the manifest that was there when its writer began, empty for none: a new result may take
         away the parts that are counted here
+    :param postponed: how many items are left to a later run
+    :param newest: the greatest value of the field that was asked for
+    :param period: of an incremental run, so that every try of it reads the same
+    :param windows_file: the name of a file beside the parts that says what of each item is read
     :param requests: API requests sent so far, retries included
     :param checksum: of everything else, so that a checkpoint that was damaged or edited never decides what is missing
     """
@@ -41,7 +45,11 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     frontier: Frontier = Frontier()
     parts: tuple[Part, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    postponed: int = 0
     bad_values: dict[str, int] = {}
+    newest: str | int | float | None = None
+    period: dict[str, Any] | None = None
+    windows_file: str | None = None
     requests: int = 0
     checksum: str = ""
 

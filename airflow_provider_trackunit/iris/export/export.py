@@ -8,36 +8,43 @@ the task; other threads only fetch.
 
 from __future__ import annotations
 
-import copy
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import (
     IrisCheckpointError,
+    IrisConfigurationError,
     IrisError,
-    IrisNotFoundError,
-    IrisPermissionError,
     IrisResponseError,
 )
 from airflow_provider_trackunit.iris.export.folder import Folder, Store
 from airflow_provider_trackunit.iris.export.manifest import (
     MOST_SKIPPED_NAMED,
     Manifest,
-    Skipped,
     utc_text,
 )
 from airflow_provider_trackunit.iris.export.parts import request_member
 from airflow_provider_trackunit.iris.export.progress import Progress
+from airflow_provider_trackunit.iris.export.refusals import (
+    all_refused,
+    is_limit_of_one_item,
+    may_skip,
+    named,
+    shown,
+    skipped_by,
+    too_many,
+)
 from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
 from airflow_provider_trackunit.iris.pages.frontier import tell_difference
 from airflow_provider_trackunit.iris.pages.guard import Guard
+from airflow_provider_trackunit.iris.watch.watermark import newest, read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.request import ExportRequest
@@ -48,29 +55,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# After so many items refused for want of rights, and none that was not, the rest is not asked for.
-_HOPELESS: Final = 100
-
-# What says of an item that it cannot be had. A 5xx says so too, after all retries.
-_REFUSALS: Final = frozenset({400, 403, 404, 410})
+# After so many items met their limit, and none answered, it is no limit of single items.
+_ALL_LIMITED: Final = 10
 
 # A cursor that IRIS does not know any more.
 _POSITION_REFUSED: Final = frozenset({400, 404, 410})
 
-# What it means when every item was refused with the same status.
-_ALL_REFUSED: Final[dict[int, tuple[type[IrisResponseError], str]]] = {
-    403: (
-        IrisPermissionError,
-        "That is no item without rights but an account without them: check the scope and the subscription",
-    ),
-    404: (
-        IrisNotFoundError,
-        "IRIS knows none of them under this path: is it spelt right, a datapoint in it above all?",
-    ),
-}
-
-# How many passed-over items get a line of their own in the log.
-_MOST_SKIPPED_LOGGED: Final = 10
+# How many items that are passed over, or left for later, get a line of their own in the log.
+_MOST_NAMED_IN_LOG: Final = 10
 
 # Airflow 3 kills a task five seconds after it told it to stop. Answers on their way get two of them, storing the rest.
 _LAST_ANSWERS_S: Final = 2.0
@@ -92,6 +84,9 @@ def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Ma
 class Export:
     """One try of an export.
 
+    :param at_every_step: called about every half minute, and more often while pages come; what it raises ends the try
+    :param published: called once the manifest is there, and before the checkpoint goes, with the numbers of the calls
+        that were given up
     :param clock: a monotonic clock, in seconds
     :param wall_clock: seconds since the epoch
     :param token_hex: random text of so many bytes
@@ -103,12 +98,17 @@ class Export:
         request: ExportRequest,
         store: Store,
         *,
+        at_every_step: Callable[[], None] = lambda: None,
+        published: Callable[[frozenset[int]], None] = lambda _incomplete: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._client = client
         self._request = request
+        self._walks = request.walks_by_owner()
+        self._at_every_step = at_every_step
+        self._published = published
         self._clock = clock
         self._wall_clock = wall_clock
         self._fingerprint = request.fingerprint(client.credentials)
@@ -140,7 +140,8 @@ class Export:
             log.warning("%s. What was stored before is given up, and the export begins anew", refused)
             self._fetch_all(self._folder.begin_anew())
         manifest = self._manifest()
-        self._folder.publish(manifest)
+        given_up = frozenset(walk.item for walk in self._state.frontier.given_up)
+        self._folder.publish(manifest, lambda: self._published(given_up))
         self._progress.sum_up(manifest, self._folder.label)
         return manifest
 
@@ -152,6 +153,12 @@ class Export:
         self._kept = (state, self._requests())
         self._taken_up = {walk.item for walk in state.frontier.open if walk.came}
         self._guards: dict[int, Guard] = {}
+        self._answered = False
+        self._held: set[int] = set()
+        self._limited: dict[int, BaseException] = {}
+        self._passed_over = {
+            walk for given_up in state.frontier.given_up for walk in self._walks_beside(given_up.item)
+        }
         self._progress.begin(state)
         with crew_of(self._client.run_errand, self._request.max_concurrency) as crew:
             self._crew = crew
@@ -182,13 +189,21 @@ class Export:
             if failure is not None:
                 crew.cancel()
             self._keep_if_due()
+            self._at_every_step()
             self._progress.tell(self._state)
+        failure = failure or next(reversed(self._limited.values()), None)
         # A page that failed may lie beyond the end that another one told of.
         if failure is not None and not self._state.frontier.is_finished(self._request.calls):
             raise failure
 
     def _ask(self, crew: Crew) -> None:
-        frontier, errands = self._state.frontier.ask(self._request.calls, crew.under_way, crew.free)
+        frontier, errands = self._state.frontier.ask(
+            self._request.calls,
+            crew.under_way,
+            crew.free,
+            held=self._held,
+            passed_over=self._passed_over,
+        )
         self._state = self._state.with_frontier(frontier)
         for errand in errands:
             crew.ask(errand)
@@ -202,14 +217,9 @@ class Export:
             try:
                 self._add(errand, arrival.page)
             except IrisError as wrong:
-                return self._named(errand, wrong)
+                return named(self._request, errand, wrong)
             return None
-        if isinstance(error, IrisResponseError):
-            if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
-                return _PositionRefusedError(str(error))
-            if self._may_skip(error):
-                return self._skip(errand, error)
-        return self._named(errand, error)
+        return self._take_error(errand, error)
 
     def _add(self, errand: Errand, page: Page) -> None:
         self._guards.setdefault(errand.item, Guard(errand.call)).check(errand.cursor, page)
@@ -220,14 +230,28 @@ class Export:
             ahead=self._request.max_concurrency,
             encoding=self._request.encoding,
             request=None if items is None else request_member(items[errand.item]),
+            newest=self._newest_with(page),
             now_s=self._clock(),
         )
         before = self._state.frontier.walk(errand.item)
         self._state = state
+        self._answered = True
         self._taken_up.discard(errand.item)
         if all(walk.item != errand.item for walk in state.frontier.open):
             self._guards.pop(errand.item, None)
             tell_difference(errand.call, before.with_page(errand, page, 0))
+
+    def _newest_with(self, page: Page) -> str | int | float | None:
+        """Return the greatest value of the field in a page and in all before it."""
+        if self._request.field is None or not page.raw_records:
+            return self._state.newest
+        found = [mark.value for mark in read_marks(page, self._request.field)]
+        if not found and not self._state.records:
+            raise IrisConfigurationError(
+                f"field: no record of the first page of {self._request.endpoint} has a value there that can be ordered"
+            )
+        before = [] if self._state.newest is None else [self._state.newest]
+        return newest([*before, *found])
 
     def _quiet_s(self) -> float:
         """Return how long there is nothing to do but to wait for an answer."""
@@ -237,64 +261,61 @@ class Export:
             due.append(since + self._request.checkpoint_interval_s)
         return max(0.0, min(due) - self._clock())
 
-    # -- items that are refused
+    # -- items that are refused, and items that met a limit of their own
 
-    def _may_skip(self, error: IrisResponseError) -> bool:
-        if self._request.items is None or not self._request.skip_refused or error.status is None:
-            return False
-        return error.status in _REFUSALS or error.status >= 500
+    def _take_error(self, errand: Errand, error: BaseException | None) -> BaseException | None:
+        if isinstance(error, IrisResponseError):
+            if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
+                return _PositionRefusedError(str(error))
+            if may_skip(self._request, error):
+                return self._skip(errand, error)
+            if is_limit_of_one_item(self._request, errand, error):
+                return self._set_aside(errand, error)
+        return named(self._request, errand, error)
 
     def _skip(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
         """Note an item as passed over; return the error that ends the export, if there are too many."""
-        item = (self._request.items or ())[errand.item]
-        records = self._state.frontier.walk(errand.item).records
-        skipped = Skipped(dict(item), error.status, error.code, records)
-        self._state = self._state.with_skipped(errand.item, skipped, now_s=self._clock())
+        skipped = skipped_by(self._request, self._state, errand, error)
+        walks = self._walks_beside(errand.item)
+        self._passed_over.update(walks)
+        self._state = self._state.with_skipped(walks, skipped, now_s=self._clock())
         self._guards.pop(errand.item, None)
-        count = len(self._state.skipped)
-        if count <= _MOST_SKIPPED_LOGGED:
-            log.warning("Passed over %s: %s", _shown(item), error)
-        most = self._request.max_skipped
-        if most is not None and count > most:
-            self._state = self._state.reconsidered()
-            text = f"{count} items were refused, more than max_skipped ({most}). The last: {_shown(item)}: {error}"
-            return type(error)(text, status=error.status, code=error.code, retry_after=error.retry_after)
-        hopeless = count >= _HOPELESS and self._all_refused() and isinstance(error, IrisPermissionError)
-        return self._all_refused_error() if hopeless else None
+        if len(self._state.skipped) <= _MOST_NAMED_IN_LOG:
+            log.warning("Passed over %s: %s", shown(skipped.path_params), error)
+        return self._reconsidered(too_many(self._request, self._state, error))
 
-    def _all_refused(self) -> bool:
-        skipped = self._state.skipped
-        return bool(skipped) and len(skipped) == self._state.frontier.items_done and not self._state.records
+    def _reconsidered(self, error: IrisResponseError | None) -> IrisResponseError | None:
+        """Let the next try ask for everything again, if there is an error: rights may be mended by then."""
+        if error is not None:
+            self._state = self._state.reconsidered()
+        return error
 
     def _refuse_all_refused(self) -> None:
-        """Do not take a missing right, or a name that is not spelt right, for an empty collection."""
-        if self._all_refused():
-            raise self._all_refused_error()
+        error = self._reconsidered(all_refused(self._request, self._state))
+        if error is not None:
+            raise error
 
-    def _all_refused_error(self) -> IrisResponseError:
-        """Return the error that ends the export. The next try asks for everything again: the rights may be mended."""
-        skipped = self._state.skipped
-        self._state = self._state.reconsidered()
-        statuses = sorted({one.status or 0 for one in skipped})
-        kind, hint = _ALL_REFUSED.get(
-            statuses[0] if len(statuses) == 1 else 0,
-            (IrisResponseError, "Check the path, the query and the rights of the account"),
-        )
-        return kind(
-            f"{self._request.endpoint}: all {len(skipped)} items were refused with HTTP "
-            f"{', '.join(map(str, statuses))}. {hint}",
-            status=statuses[0],
-            code=skipped[0].code,
-        )
+    def _set_aside(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
+        """Leave an item that has a complete window to a later run; ask for nothing more of any other for now.
 
-    def _named(self, errand: Errand, error: BaseException | None) -> BaseException | None:
-        """Return an error that says which item it is of. The one that came may be that of several threads."""
-        if self._request.items is None or not isinstance(error, IrisError):
-            return error
-        named = copy.copy(error)
-        named.args = (f"{_shown(self._request.items[errand.item])}: {error}", *error.args[1:])
-        named.__cause__ = error.__cause__
-        return named
+        An item without one is waited for: however little its limit gives, every run brings it on by one window.
+        Return the error that ends the export, if no other item answers either.
+        """
+        told = named(self._request, errand, error)
+        walks = self._walks_beside(errand.item)
+        if not self._state.frontier.is_done(min(walks)):
+            self._held.update(walks)
+            self._limited[self._request.owner(errand.item)] = told
+            return told if len(self._limited) >= _ALL_LIMITED and not self._answered else None
+        self._passed_over.update(walks)
+        self._state = self._state.with_postponed(walks, now_s=self._clock())
+        if self._state.postponed <= _MOST_NAMED_IN_LOG:
+            log.info("Left to the next run: %s", told)
+        return None
+
+    def _walks_beside(self, walk: int) -> Collection[int]:
+        """Return the numbers of all calls of the item that a call is one of."""
+        return self._walks[self._request.owner(walk)]
 
     # -- keeping
 
@@ -356,7 +377,9 @@ class Export:
             skipped=state.skipped[:MOST_SKIPPED_NAMED],
             skipped_count=len(state.skipped),
             skipped_file=self._folder.write_skipped(lines) if lines else None,
-            period=None if request.period is None else dict(request.period),
+            postponed_count=state.postponed,
+            period=None if request.period is None else {**request.period, "newest": state.newest},
+            windows_file=state.windows_file,
             requests=self._requests(),
             started_at=utc_text(self._folder.started_at_s),
             finished_at=utc_text(self._wall_clock()),
@@ -370,11 +393,3 @@ class Export:
 
     def _sent_by_client(self) -> int:
         return self._client.requests - self._client.token_requests
-
-
-def _shown(item: Any) -> str:
-    """Return an item as messages name it."""
-    try:
-        return msgspec.json.encode(item).decode()
-    except (TypeError, ValueError):
-        return repr(item)

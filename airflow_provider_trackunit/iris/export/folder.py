@@ -82,7 +82,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TRY: Final = r"[0-9a-f]{16}"
-_FILE: Final = re.compile(rf"(?:part|skipped)-\d{{5,}}-{_TRY}\.(?:jsonl|jsonl\.gz|parquet)")
+_FILE: Final = re.compile(rf"(?:part|skipped|windows)-\d{{5,}}-{_TRY}\.(?:jsonl|jsonl\.gz|parquet|json)")
 _ANNOUNCEMENT: Final = re.compile(rf"_publishing-{_TRY}\.json")
 # What a store writes first and renames then, should it have to.
 _UNFINISHED: Final = re.compile(
@@ -173,6 +173,10 @@ class Folder:
 
     def _claim(self, state: State) -> State:
         self._numbers = itertools.count(len(state.parts))
+        if self._request.windows is not None and state.windows_file is None:
+            name = f"windows-{next(self._numbers):05d}-{self._try}.json"
+            self._write(name, self._request.windows)
+            state = state.with_windows_file(name)
         self._write_checkpoint(state, requests=self.requests_before)
         return state
 
@@ -232,10 +236,18 @@ class Folder:
             sum(p.records for p in found.parts),
             len(found.parts),
         )
-        return State(found.frontier, found.parts, skipped=found.skipped, bad_values=found.bad_values)
+        return State(
+            found.frontier,
+            found.parts,
+            skipped=found.skipped,
+            postponed=found.postponed,
+            bad_values=found.bad_values,
+            newest=found.newest,
+            windows_file=found.windows_file,
+        )
 
     def _is_whole(self, found: Checkpoint) -> bool:
-        names = [part.name for part in found.parts]
+        names = [part.name for part in found.parts] + ([found.windows_file] if found.windows_file else [])
         ours = all(map(_FILE.fullmatch, names)) and len(set(names)) == len(names)
         return ours and found.frontier.is_usable(self._request.calls) and not self._missing(names)
 
@@ -286,7 +298,11 @@ class Folder:
             frontier=state.frontier,
             parts=state.parts,
             skipped=state.skipped,
+            postponed=state.postponed,
             bad_values=dict(state.bad_values),
+            newest=state.newest,
+            period=None if self._request.period is None else dict(self._request.period),
+            windows_file=state.windows_file,
             requests=requests,
         )
         self._write(CHECKPOINT, write_checkpoint(checkpoint))
@@ -311,9 +327,11 @@ class Folder:
 
     # -- 3. publish
 
-    def publish(self, manifest: Manifest) -> None:
+    def publish(self, manifest: Manifest, then: Callable[[], None]) -> None:
         """Put a result in the place of the former one, and clean up.
 
+        :param then: called once the result is there, before the checkpoint goes: when it fails, the next try has nothing
+            to ask for and calls its own
         :raises IrisCheckpointError: when another try writes here now, or has published
         :raises IrisStorageError: when the manifest could not be written, or a part is lost
         """
@@ -329,6 +347,7 @@ class Folder:
             raise
         self._write_manifest(data)
         self._withdraw()
+        then()
         self._clean_up(manifest, data)
 
     def _refuse_other_result(self) -> None:
@@ -416,29 +435,34 @@ class Folder:
     def _missing(self, names: list[str]) -> list[str]:
         if not names:
             return []
-        with self._storing("the stored parts"):
+        with storing(self.label, "the stored parts"):
             there = set(self._store.names())
         return [name for name in names if name not in there]
 
     def _read(self, name: str) -> bytes | None:
-        with self._storing(name):
+        with storing(self.label, name):
             return self._store.read(name)
 
     def _write(self, name: str, data: bytes) -> None:
-        with self._storing(name):
+        with storing(self.label, name):
             self._store.write(name, data)
 
-    @contextmanager
-    def _storing(self, name: str) -> Generator[None]:
-        try:
-            yield
-        except IrisError:
-            raise
-        except Exception as error:
-            raise IrisStorageError(
-                f"{self.label}: {name} could not be written or read ({type(error).__name__}: {error}). "
-                "What was finished before is kept; a retry goes on from there"
-            ) from error
+
+@contextmanager
+def storing(label: str, name: str) -> Generator[None]:
+    """Say of what a store raises which file it is about.
+
+    :raises IrisStorageError: for any of it
+    """
+    try:
+        yield
+    except IrisError:
+        raise
+    except Exception as error:
+        raise IrisStorageError(
+            f"{label}: {name} could not be written or read ({type(error).__name__}: {error}). "
+            "What was finished before is kept; a retry goes on from there"
+        ) from error
 
 
 def progress_in(store: Store) -> list[int]:

@@ -64,7 +64,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         {"endpoint": "/api/asset/v1/assets", "output_path": "s3://lake/assets", "output_conn_id": null, "records": 214,
          "parts": [{"name": "part-00000-6926a0b2c41d07e9.jsonl.gz", "records": 214, "bytes": 23817}],
          "format": "jsonl", "compression": "gzip", "columns": null, "bad_values": {},
-         "announced": 214, "skipped": [], "skipped_count": 0, "skipped_file": null, "period": null, "requests": 1,
+         "announced": 214, "skipped": [], "skipped_count": 0, "skipped_file": null, "postponed_count": 0,
+         "period": null, "windows_file": null, "requests": 1,
          "started_at": "2026-01-15T06:00:00Z", "finished_at": "2026-01-15T06:00:02Z", "run": {...}}
 
     :param output_path: the folder of the parts and of this manifest, as the caller named it
@@ -75,7 +76,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     :param skipped: the first hundred items that IRIS refused and that were passed over on request
     :param skipped_count: how many were
     :param skipped_file: the name of a file beside the parts that lists all of them, one JSON object a line
-    :param period: of an incremental run
+    :param postponed_count: how many items met the limit of their calls after at least one window, and go on from there
+        with the next run
+    :param period: of an incremental run: ``from`` and ``until``, what was read (of items that differ: the earliest and
+        the latest), ``newest``, the greatest value of the field that was named, and ``request``, what tells the request
+        from others that could have the same state
+    :param windows_file: of an incremental run with a cursor per item: the name of a file beside the parts that says
+        what of each item was to be read
     :param requests: API requests sent, over all tries, retries included
     :param request: a fingerprint of what was asked for, by which account and in which form
     """
@@ -97,13 +104,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     skipped_count: int = 0
     skipped_file: str | None = None
+    postponed_count: int = 0
     period: dict[str, Any] | None = None
+    windows_file: str | None = None
     request: str = ""
 
     @property
     def files(self) -> set[str]:
         """The names of all files that belong to this result, the manifest itself left out."""
-        return {part.name for part in self.parts} | ({self.skipped_file} if self.skipped_file else set())
+        lists = filter(None, (self.skipped_file, self.windows_file))
+        return {part.name for part in self.parts} | set(lists)
 
 
 def write_manifest(manifest: Manifest) -> bytes:

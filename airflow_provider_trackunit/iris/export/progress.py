@@ -60,6 +60,11 @@ class Progress:
                 manifest.announced,
                 manifest.records,
             )
+        if manifest.postponed_count:
+            log.info(
+                "%d items met the limit of their calls after one window or more, and go on from there with the next run",
+                manifest.postponed_count,
+            )
         if manifest.skipped_count:
             log.warning(
                 "%d items were refused and passed over; see %s", manifest.skipped_count, manifest.skipped_file
@@ -84,7 +89,8 @@ class Progress:
 
     def _done_of(self, state: State) -> str:
         of = self._of(state)
-        noun = "pages" if self._request.items is None else "items"
+        one_of_many = "items" if self._request.owners is None else "windows"
+        noun = "pages" if self._request.items is None else one_of_many
         skipped = f", {len(state.skipped)} of them passed over" if state.skipped else ""
         return f"{self._done(state)}{'' if of is None else f' of {of}'} {noun}{skipped}"
 

@@ -15,10 +15,11 @@ from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.parts import Encoding, GzipLines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.http.tokens import Credentials
+    from airflow_provider_trackunit.iris.watch.conditions import Condition
 
 #: Large enough for warehouses to load well, small enough for a small worker.
 PART_BYTES: Final = 64 * 1024 * 1024
@@ -38,7 +39,8 @@ class ExportRequest:
     :param endpoint: and
     :param output_path: what the caller asked for and where, as the manifest repeats it
     :param calls: one call, or one for each item
-    :param items: the path parameters of each item, in the order of the calls; None for a single collection
+    :param items: the path parameters of each call, in their order; None for a single collection
+    :param owners: for each call, the number of the item that it is a window of; None where each is an item of its own
     :param run: who writes
     :param encoding: the format of the parts
     :param part_bytes: size of a part before compression, reached at the end of a page
@@ -49,12 +51,15 @@ class ExportRequest:
     :param resume_within_s: an older checkpoint is not gone on from
     :param output_conn_id: and
     :param period: what the manifest repeats
+    :param windows: what of each item is read, to be kept in a file beside the parts
+    :param field: what of a record is compared to find the newest
     """
 
     endpoint: str
     output_path: str
     calls: Sequence[Call]
     items: Sequence[Mapping[str, Any]] | None = None
+    owners: Sequence[int] | None = None
     run: Run = field(default_factory=Run)
     encoding: Encoding = field(default_factory=GzipLines)
     part_bytes: int = PART_BYTES
@@ -65,6 +70,8 @@ class ExportRequest:
     resume_within_s: float = RESUME_WITHIN_S
     output_conn_id: str | None = None
     period: Mapping[str, Any] | None = None
+    windows: bytes | None = None
+    field: Condition | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -79,6 +86,17 @@ class ExportRequest:
     def only_reads(self) -> bool:
         """Whether any of the requests can be sent again without harm."""
         return all(find(call).is_safe(call.method) for call in self.calls[:1])
+
+    def owner(self, walk: int) -> int:
+        """Return the number of the item that a call is one of."""
+        return walk if self.owners is None else self.owners[walk]
+
+    def walks_by_owner(self) -> Mapping[int, Collection[int]]:
+        """Return the numbers of the calls of each item."""
+        walks: dict[int, list[int]] = {}
+        for walk in range(len(self.calls)):
+            walks.setdefault(self.owner(walk), []).append(walk)
+        return walks
 
     def fingerprint(self, credentials: Credentials) -> str:
         """Return what tells this request, account and form of output from every other; it gives nothing away."""

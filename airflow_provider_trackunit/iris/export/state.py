@@ -13,7 +13,7 @@ from airflow_provider_trackunit.iris.export.parts import Draft
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from airflow_provider_trackunit.iris.export.manifest import Part, Skipped
     from airflow_provider_trackunit.iris.export.parts import Encoding
@@ -29,7 +29,10 @@ class State:
     :param parts: what is stored
     :param draft: the records that came and are not
     :param skipped: the items that were passed over
+    :param postponed: how many items met their limit and are left to a later run
     :param bad_values: how many values of each column did not fit, in the stored parts
+    :param newest: the greatest value of the field that was asked for
+    :param windows_file: the name of the file that says what of each item is read
     :param unsaved_since_s: when the first thing came that no checkpoint knows, on the clock of the export
     """
 
@@ -37,7 +40,10 @@ class State:
     parts: tuple[Part, ...] = ()
     draft: Draft = field(default_factory=Draft)
     skipped: tuple[Skipped, ...] = ()
+    postponed: int = 0
     bad_values: Mapping[str, int] = field(default_factory=dict)
+    newest: str | int | float | None = None
+    windows_file: str | None = None
     unsaved_since_s: float | None = None
 
     @property
@@ -57,28 +63,46 @@ class State:
         ahead: int,
         encoding: Encoding,
         request: bytes | None,
+        newest: str | float | None = None,
         now_s: float,
     ) -> State:
-        """Return the state after a page has come: its records are in the draft, and it is not to do any more."""
+        """Return the state after a page has come: its records are in the draft, and it is not to do any more.
+
+        :param newest: with it, and all before
+        """
         return replace(
             self,
             frontier=self.frontier.with_page(errand, page, ahead=ahead),
             draft=self.draft.adding(encoding, page.raw_records, request),
+            newest=newest,
             unsaved_since_s=self._since(now_s),
         )
 
-    def with_skipped(self, item: int, skipped: Skipped, *, now_s: float) -> State:
-        """Return the state with an item given up."""
+    def with_windows_file(self, name: str) -> State:
+        """Return the state with the file that says what of each item is read."""
+        return replace(self, windows_file=name)
+
+    def with_skipped(self, walks: Collection[int], skipped: Skipped, *, now_s: float) -> State:
+        """Return the state with an item given up, as far as its walks are open."""
         return replace(
             self,
-            frontier=self.frontier.without(item),
+            frontier=self.frontier.without(walks),
             skipped=(*self.skipped, skipped),
+            unsaved_since_s=self._since(now_s),
+        )
+
+    def with_postponed(self, walks: Collection[int], *, now_s: float) -> State:
+        """Return the state with the rest of an item left to a later run."""
+        return replace(
+            self,
+            frontier=self.frontier.without(walks),
+            postponed=self.postponed + 1,
             unsaved_since_s=self._since(now_s),
         )
 
     def reconsidered(self) -> State:
         """Return the state with all that was passed over to do again."""
-        return replace(self, frontier=self.frontier.reopened(), skipped=())
+        return replace(self, frontier=self.frontier.reopened(), skipped=(), postponed=0)
 
     def with_part(self, part: Part | None, bad_values: Mapping[str, int]) -> State:
         """Return the state after the draft was stored as a part; None when there was nothing in it."""

@@ -22,7 +22,7 @@ from airflow_provider_trackunit.iris.pages.paging import text_of_cursor
 from airflow_provider_trackunit.iris.pages.styles import paginator
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterator, Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.pages.paging import Cursor, Page, Paginator
@@ -157,35 +157,55 @@ class Frontier(msgspec.Struct, frozen=True):
         """How many items are at their end, or given up."""
         return self.next_item - len(self.open)
 
+    def is_done(self, item: int) -> bool:
+        """Return whether an item was read to its end."""
+        return item < self.next_item and all(walk.item != item for walk in (*self.open, *self.given_up))
+
     def is_finished(self, calls: Sequence[Call]) -> bool:
         """Return whether every walk is at its end."""
         return not self.open and self.next_item == len(calls)
 
     def ask(
-        self, calls: Sequence[Call], under_way: Collection[PageName], at_most: int
+        self,
+        calls: Sequence[Call],
+        under_way: Collection[PageName],
+        at_most: int,
+        *,
+        held: Container[int] = (),
+        passed_over: Container[int] = (),
     ) -> tuple[Frontier, list[Errand]]:
         """Return what to fetch next: the heads of open walks first, then new items, then pages further on.
 
         :param under_way: the pages that are being fetched
         :param at_most: how many more may be
+        :param held: items of which nothing is fetched now; no item begins after one that is held back
+        :param passed_over: items that are given up when it is their turn to begin
         """
         errands: list[Errand] = []
-        opened = self.open
-        heads = [(walk.item, cursor) for walk in self.open for cursor in walk.todo[:1]]
-        further = [(walk.item, cursor) for walk in self.open for cursor in walk.todo[1:]]
-        for item, cursor in itertools.chain(heads, self._beginnings(calls), further):
+        opened, given_up = self.open, self.given_up
+        walks = [walk for walk in self.open if walk.item not in held]
+        heads = [(walk.item, cursor) for walk in walks for cursor in walk.todo[:1]]
+        further = [(walk.item, cursor) for walk in walks for cursor in walk.todo[1:]]
+        for item, cursor in itertools.chain(heads, self._beginnings(calls, held), further):
             if len(errands) >= at_most:
                 break
+            if item >= self.next_item and item in passed_over:
+                given_up += (OpenWalk(item, (cursor,)),)
+                continue
             if page_name(item, cursor) in under_way:
                 continue
             errands.append(Errand(item, calls[item], find(calls[item]), cursor))
             if item >= self.next_item:
                 opened += (OpenWalk(item, (cursor,)),)
-        next_item = self.next_item + len(opened) - len(self.open)
-        return replace(self, next_item=next_item, open=opened), errands
+        begun = len(opened) - len(self.open) + len(given_up) - len(self.given_up)
+        return replace(self, next_item=self.next_item + begun, open=opened, given_up=given_up), errands
 
-    def _beginnings(self, calls: Sequence[Call]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _beginnings(
+        self, calls: Sequence[Call], held: Container[int]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         for item in range(self.next_item, len(calls)):
+            if item in held:
+                return
             yield item, dict(paginator(find(calls[item]).paging).start(calls[item]))
 
     def wants(self, errand: Errand) -> bool:
@@ -211,10 +231,11 @@ class Frontier(msgspec.Struct, frozen=True):
             came=self.came + 1,
         )
 
-    def without(self, item: int) -> Frontier:
-        """Return the frontier with an item given up."""
-        left = tuple(walk for walk in self.open if walk.item != item)
-        return replace(self, open=left, given_up=(*self.given_up, self.walk(item)))
+    def without(self, items: Collection[int]) -> Frontier:
+        """Return the frontier with those of these items given up whose walks are open."""
+        left = tuple(walk for walk in self.open if walk.item not in items)
+        given_up = tuple(walk for walk in self.open if walk.item in items)
+        return replace(self, open=left, given_up=(*self.given_up, *given_up))
 
     def reopened(self) -> Frontier:
         """Return the frontier with everything that was given up to do again."""

@@ -37,19 +37,19 @@ _MOST_SIGHT_CHARS: Final = 100
 class Condition:
     """A JMESPath expression (https://jmespath.org).
 
+    :param name: of the argument that it is, for messages
     :raises IrisConfigurationError: when the expression is malformed; the text says where
     """
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, name: str = "condition") -> None:
+        self._name = name
         if not isinstance(expression, str) or len(expression) > _MOST_CHARS:
-            raise IrisConfigurationError(f"condition: give text, of {_MOST_CHARS} characters at the most")
+            raise IrisConfigurationError(f"{name}: give text, of {_MOST_CHARS} characters at the most")
         self._expression = expression
         try:
             self._compiled = jmespath.compile(expression)
         except _REFUSALS as error:
-            raise IrisConfigurationError(
-                f"condition: not a JMESPath expression. {_one_line(error)}"
-            ) from None
+            raise IrisConfigurationError(f"{name}: not a JMESPath expression. {_one_line(error)}") from None
 
     def value(self, document: Any) -> Any:
         """Return the value of the expression over a decoded answer.
@@ -63,7 +63,7 @@ class Condition:
             return msgspec.json.decode(msgspec.json.encode(value))
         except _REFUSALS as error:
             raise IrisConfigurationError(
-                f"condition: {self._expression!r:.200} cannot be applied to the answer. {_one_line(error)}"
+                f"{self._name}: {self._expression!r:.200} cannot be applied to the answer. {_one_line(error)}"
             ) from None
 
 

@@ -95,6 +95,11 @@ def read_marks(page: Page, expression: Condition) -> list[Mark]:
     return marks
 
 
+def newest(values: Iterable[Value]) -> Value | None:
+    """Return the greatest of some values, None of none."""
+    return max(values, key=_order, default=None)
+
+
 def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen | None]:
     """Return how many records are new, and how far the watcher has come with them."""
     known = None if seen is None else seen.knowing(marks)

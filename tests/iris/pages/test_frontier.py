@@ -179,7 +179,7 @@ def test_nothing_that_happens_to_a_frontier_changes_it() -> None:
     later, more = asked(frontier, of, 8)
     for errand in more:
         later = later.with_page(errand, answer(errand, 9), ahead=4)
-    later.without(0).reopened()
+    later.without([0]).reopened()
     assert msgspec.json.encode(frontier) == kept
     assert msgspec.json.encode(later) != kept
 
@@ -246,7 +246,7 @@ def test_of_several_items_nobody_announced_a_sum() -> None:
 def test_an_item_that_is_given_up_is_done_and_what_was_on_its_way_is_not_wanted() -> None:
     of = calls(3)
     frontier, errands = asked(Frontier(), of)
-    frontier = frontier.without(1)
+    frontier = frontier.without([1])
     assert frontier.items_done == 1
     assert not frontier.wants(errands[1])
     assert finish(frontier, of, of=1) == [(0, 1), (2, 1)]
@@ -255,7 +255,7 @@ def test_an_item_that_is_given_up_is_done_and_what_was_on_its_way_is_not_wanted(
 def test_an_item_that_is_reopened_goes_on_where_it_was_given_up() -> None:
     of = calls(2)
     frontier, (first, _) = asked(Frontier(), of)
-    frontier = frontier.with_page(first, answer(first, 3), ahead=2).without(0)
+    frontier = frontier.with_page(first, answer(first, 3), ahead=2).without([0])
     assert not frontier.reopened().is_finished(of)
     assert sorted(finish(frontier.reopened(), of, of=3)) == [(0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
 
