@@ -46,6 +46,9 @@ _COMMON: Final = 0.95
 # Round trips differ; so many more calls than the usual one needs may be under way.
 _HEADROOM: Final = 1.25
 
+# The usual round trip before there was one: to a server that is not far.
+_FIRST_GUESS_S: Final = 0.03
+
 # Round trips that the usual one is taken from: few, so that it follows, and odd, so that one of them is in the middle.
 _REMEMBERED: Final = 15
 
@@ -60,7 +63,7 @@ class _RoundTrips:
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=_REMEMBERED)
         self._shortest = math.inf
-        self.usual_s = 0.0
+        self.usual_s = _FIRST_GUESS_S
 
     @property
     def common_s(self) -> float:

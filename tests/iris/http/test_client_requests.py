@@ -432,20 +432,27 @@ def test_a_call_beyond_a_documented_limit_is_not_even_sent(
     assert iris_emulator.stats()["rate_limited"] == 0
 
 
-def asleep_together(clock: HandClock, iris: IrisEmulator) -> Callable[[float], None]:
-    """Return a sleep in which the time of the emulator passes as well."""
+@pytest.fixture
+def asleep_together(
+    clock: HandClock, iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[float], None]:
+    """Return a sleep in which the time of the emulator passes as well, and nobody has to be told of it."""
+    monkeypatch.setattr(IrisEmulator, "when_time_moves", [])
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
-        iris.advance(seconds)
+        iris_emulator.advance(seconds)
 
     return sleep
 
 
 def test_who_paces_its_requests_is_never_refused(
-    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
+    new_client: ClientFactory,
+    iris_emulator: IrisEmulator,
+    clock: HandClock,
+    asleep_together: Callable[[float], None],
 ) -> None:
-    client = new_client(sleep=asleep_together(clock, iris_emulator))
+    client = new_client(sleep=asleep_together)
     for _ in range(4):
         client.run(LOCATIONS)
     assert iris_emulator.stats()["rate_limited"] == 0
@@ -453,9 +460,12 @@ def test_who_paces_its_requests_is_never_refused(
 
 
 def test_waits_of_a_few_milliseconds_are_slept_as_well(
-    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
+    new_client: ClientFactory,
+    iris_emulator: IrisEmulator,
+    clock: HandClock,
+    asleep_together: Callable[[float], None],
 ) -> None:
-    client = new_client(sleep=asleep_together(clock, iris_emulator))
+    client = new_client(sleep=asleep_together)
     asset_id = client.run(ASSETS)["content"][0]["id"]
     began = clock.now
     for number in range(50):
