@@ -128,7 +128,8 @@ def test_a_task_that_is_told_to_stop_stores_what_came_and_asks_for_nothing_more(
 def test_a_thread_that_sleeps_in_a_retry_after_holds_nobody_up_and_sends_nothing_more(
     iris: IrisEmulator, wanted: MakeRequest
 ) -> None:
-    iris.fault(path="page=7", kind="rate_limit", retry_after="100", times=None)
+    # Not a 429, which everybody heeds who shares the limit.
+    iris.fault(path="page=7", kind="status", status=503, retry_after="100", times=None)
     client = new_client(iris, sleep=None)
     store = MemoryStore()
     export = Export(client, wanted(part_bytes=10**9, max_concurrency=4), store)

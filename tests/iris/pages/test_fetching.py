@@ -336,7 +336,8 @@ def test_a_page_that_failed_ends_the_waits_of_the_others(
     new_client: ClientFactory, iris_emulator: IrisEmulator
 ) -> None:
     client = new_client(clock=time.monotonic, sleep=time.sleep)
-    iris_emulator.fault(path="page=1", kind="rate_limit", retry_after="100")
+    # Not a 429, which everybody heeds who shares the limit.
+    iris_emulator.fault(path="page=1", kind="status", status=503, retry_after="100")
     iris_emulator.fault(path="page=2", kind="status", status=403)
     began = time.monotonic()
     with pytest.raises(IrisPermissionError):
