@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import tenacity
+
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
 from airflow_provider_trackunit.iris.http.steps import Sleep
 
@@ -78,26 +80,24 @@ class RetryRules:
             no attempt while others do: the limit is in use, by us or by somebody else, and not in the way for good
         :raises IrisError: that of the last attempt
         """
-        used = 0
-        while True:
-            before = let_through()
-            try:
+        pauses: list[float] = []
+        tries = _Tries(self, let_through)
+        # A new loop for each request. Its sleep only notes the pause: the client that does the steps sleeps.
+        loop = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(tries.may_go_on),
+            wait=lambda _state: tries.pause_s,
+            sleep=pauses.append,
+            reraise=True,
+        )
+        for again in loop:
+            while pauses:
+                yield Sleep(pauses.pop())
+            tries.begin()
+            with again:
                 return (yield from attempt())
-            except IrisError as error:
-                others_get_through = _was_refused(error) and let_through() > before
-                used += not others_get_through
-                wait_s = self._next_wait_s(used, error)
-                if wait_s is None:
-                    raise
-                what = (
-                    "Others got through, next"
-                    if others_get_through
-                    else f"Attempt {used} of {self.max_attempts} failed, next"
-                )
-                log.warning("%s in %.1f s: %s", what, wait_s, error)
-            yield Sleep(wait_s)
+        raise AssertionError("a loop of attempts ends with a result or an error")
 
-    def _next_wait_s(self, used: int, error: IrisError) -> float | None:
+    def next_wait_s(self, used: int, error: IrisError) -> float | None:
         """Return the wait before the next attempt, None when there is none."""
         if not self.may_repeat(error) or used >= self.max_attempts:
             return None
@@ -105,6 +105,43 @@ class RetryRules:
             return None
         wait_s = self.wait_s(max(used, 1), error)
         return wait_s if wait_s < self.left_s() else None
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The attempts of one request so far.
+
+    :param used: how many of them count
+    :param pause_s: the wait before the next
+    """
+
+    rules: RetryRules
+    let_through: Callable[[], int]
+    used: int = 0
+    pause_s: float = 0.0
+    before: int = 0
+
+    def begin(self) -> None:
+        """Note how many others got through until now."""
+        self.before = self.let_through()
+
+    def may_go_on(self, error: BaseException) -> bool:
+        """Enter how an attempt failed; return whether there is another, and say so in the log."""
+        if not isinstance(error, IrisError):
+            return False
+        others_get_through = _was_refused(error) and self.let_through() > self.before
+        self.used += not others_get_through
+        wait_s = self.rules.next_wait_s(self.used, error)
+        if wait_s is None:
+            return False
+        self.pause_s = wait_s
+        what = (
+            "Others got through"
+            if others_get_through
+            else f"Attempt {self.used} of {self.rules.max_attempts} failed"
+        )
+        log.warning("%s, next in %.1f s: %s", what, wait_s, error)
+        return True
 
 
 def _was_refused(error: IrisError) -> bool:
