@@ -112,11 +112,9 @@ class IrisHook(BaseHook):
         """Return the decoded JSON of one answer; None when it has no body (204).
 
         :param endpoint: a path, ``/api/asset/v1/assets/{assetId}``, or a full URL on the connection's own origin
-        :param method: the HTTP method, ``GET`` unless given
-        :param path_params: a value for each placeholder of the path; percent-encoded
-        :param query_params: the query; None values are left out, lists repeat their name
-        :param json: the body
-        :param headers: extra headers
+        :param request: ``method`` (the HTTP method, ``GET`` unless given), ``path_params`` (a value for each placeholder
+            of the path; percent-encoded), ``query_params`` (None values are left out, lists repeat their name), ``json``
+            (the body) and ``headers``
         :raises IrisError: one of the tree in ``airflow_provider_trackunit.iris.errors``
         """
         with connection.errors_name(self.trackunit_conn_id):

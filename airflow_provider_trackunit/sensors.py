@@ -49,13 +49,12 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
 
     The arguments of the request, the connection, the settings of a call and ``retry_policy`` are those of
     :class:`~.calling.CallsEndpoint`; a wait is slept for about a poke interval at the most, because the sensor itself
-    knows how to wait. The others:
+    knows how to wait. With ``deferrable`` it waits in the triggerer, without a worker slot, after a first poke on the
+    worker; polls are then at least 10 seconds apart. The other argument:
 
     :param condition: a JMESPath expression over the decoded body; the wait is over when its value is true in the
         sense of Python: not null, false, zero or empty (templated). Without one the wait is over when the answer
         holds at least one record, or is an object that is not empty
-    :param deferrable: whether to wait in the triggerer, without a worker slot, after a first poke on the worker; polls
-        are then at least 10 seconds apart. By default as ``[operators] default_deferrable`` says
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "condition")

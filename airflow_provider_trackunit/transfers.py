@@ -54,15 +54,15 @@ class IrisToObjectStorageOperator(CallsEndpoint):
 
     Memory stays flat however large the collection is: about two parts, and ``max_concurrency`` pages.
 
-    The arguments of the request, the connection, the settings of a call and ``retry_policy`` are those of
-    :class:`~.calling.CallsEndpoint`. The others, and those that mean more here:
+    The arguments of the request, the connection, the settings of a call, ``deferrable`` and ``retry_policy`` are those of
+    :class:`~.calling.CallsEndpoint`. Two of them mean more here. ``path_params`` may be a list of mappings, which may come
+    from an upstream task: one walk for each, in this task and with one token, and every record carries its mapping under
+    ``_request``. With ``deferrable`` the worker slot is given back while a limit of the API is used up for longer than the
+    hook sleeps (two minutes), and the transfer then goes on from its checkpoint. The others:
 
     :param output_path: a folder in any store that Airflow knows: ``s3://bucket/assets/{{ ds }}``, ``gs://…``,
         ``abfs://…``, ``file:///…``, or an ``ObjectStoragePath`` (templated). Give each run, and each mapped instance
         that asks for something else, one of its own
-    :param path_params: a value for each placeholder of the endpoint. A list of mappings, which may come from an
-        upstream task, makes one walk for each, in this task and with one token; every record then carries its
-        mapping under ``_request`` (templated)
     :param output_conn_id: the connection of the store; None for the one in the path, or the store's default
         (templated)
     :param file_format: ``"jsonl"``, or ``"parquet"`` for typed columns (extra ``parquet``)
@@ -82,9 +82,6 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     :param incremental: read on from where the last run ended (:class:`Incremental`; its texts are templated). The request
         then says ``{from}`` and ``{until}`` where the ends of a window belong, in the text of the path, the query or the
         body
-    :param deferrable: whether to give the worker slot back while a limit of the API is used up for longer than the
-        hook sleeps (two minutes); the transfer then goes on from its checkpoint. By default as ``[operators]
-        default_deferrable`` says
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
