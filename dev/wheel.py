@@ -52,8 +52,10 @@ _IMPORT_ALL = """
 import importlib, pkgutil, warnings
 warnings.filterwarnings("error", category=DeprecationWarning, module="airflow_provider_trackunit")
 import airflow_provider_trackunit as package
-for module in pkgutil.walk_packages(package.__path__, "airflow_provider_trackunit."):
-    if not module.name.startswith("airflow_provider_trackunit.emulator"):
+def passed_over(name):
+    pass
+for module in pkgutil.walk_packages(package.__path__, "airflow_provider_trackunit.", onerror=passed_over):
+    if not module.name.startswith(("airflow_provider_trackunit.emulator", "airflow_provider_trackunit.tables")):
         importlib.import_module(module.name)
 print(package.__file__)
 """
@@ -141,7 +143,9 @@ def _check_contents(wheel: Path) -> None:
         metadata = HeaderParser().parsestr(archive.read(f"{info}/METADATA").decode())
         points = configparser.ConfigParser()
         points.read_string(archive.read(f"{info}/entry_points.txt").decode())
-    code = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    code = {
+        path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.suffix in {".py", ".sql"}
+    }
     code.add("airflow_provider_trackunit/py.typed")
     own = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
     own |= {f"{info}/licenses/{name}" for name in ("LICENSE", "NOTICE")}
