@@ -17,6 +17,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisUnexpectedResponseError,
 )
+from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.operators import IrisApiOperator, call_with_context
 
 if TYPE_CHECKING:
@@ -361,6 +362,7 @@ def test_a_walk_that_its_limit_would_interrupt_for_ever_is_refused_at_the_first_
 def test_a_walk_that_its_limit_lets_through_is_not_refused(iris_connection: IrisEmulator) -> None:
     iris_connection.settings(event_calls_per_30_min=None)
     events = run(endpoint=EVENTS, method="POST", json=PERIOD)
+    forget_limits()
     half = (len(events) + 1) // 2
     assert len(run(endpoint=EVENTS, method="POST", json=PERIOD, query_params={"size": half})) == len(events)
     assert len(iris_connection.requests(EVENTS)) == 3

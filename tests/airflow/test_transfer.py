@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PosixPath
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def context(run_id: str = "run", map_index: int = -1, **others: Any) -> Any:
 
 
 def transfer(output_path: Any, **arguments: Any) -> IrisToObjectStorageOperator:
-    path = f"file://{output_path}" if isinstance(output_path, Path) else output_path
+    path = f"file://{output_path}" if isinstance(output_path, PosixPath) else output_path
     defaults: dict[str, Any] = {"task_id": "pull", "endpoint": ASSETS, "output_path": path}
     return IrisToObjectStorageOperator(**{**defaults, **arguments})
 

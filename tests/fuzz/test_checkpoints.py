@@ -222,6 +222,7 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "frontier": FRONTIERS,
     "parts": st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=3).map(tuple),
     "skipped": st.lists(SKIPPED, max_size=3).map(tuple),
+    "period": st.none() | st.dictionaries(st.text(max_size=5), VALUES, max_size=2),
     "requests": SIZES,
     "checksum": st.just(""),
 }

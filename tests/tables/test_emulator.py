@@ -27,9 +27,9 @@ def test_every_block_of_a_fleet_with_a_time_and_a_name_is_a_reading(
     blocks = [(name, block) for record in records for name, block in record.items() if "datetime" in block]
     positions = sum(name == "Location" for name, _ in blocks)
     assert len(table) == len(blocks) + positions > 100
-    assert sum(table["value"].is_valid().to_pylist()) == len(table) - sum(
-        name == "EngineStatus" for name, _ in blocks
-    )
+    # What is no number, such as the state of a lamp, is text.
+    rows = table.select(["value", "text"]).to_pylist()
+    assert [row for row in rows if (row["value"] is None) == (row["text"] is None)] == []
 
 
 def test_series_and_snapshot_of_a_fleet_make_days_without_a_negative_gain(
@@ -61,8 +61,12 @@ def test_series_and_snapshot_of_a_fleet_make_days_without_a_negative_gain(
     asked = {pin.strip() for pin in pins}  # some have blanks around them
     whole = [row for row in days if row["asset"] in asked and since.date() < row["day"] < until.date()]
     assert len(whole) == 3 * len(pins)
-    gains = [row[name] for row in whole for name in ("operating_hours", "distance_km")]
-    assert all(gain is not None and gain >= 0 for gain in gains)
+    # Not every machine has every counter.
+    gains = [
+        row[name] for row in whole for name in ("operating_hours", "distance_km") if row[name] is not None
+    ]
+    assert len(gains) > len(whole)
+    assert min(gains) >= 0
     assert sum(gains) > 0
     assert {flag for row in whole for flag in row["flags"]} <= {"shared_id"}
 

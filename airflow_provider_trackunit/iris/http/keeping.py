@@ -126,10 +126,12 @@ class KeptRate:
 
     def _window_free_at(self, now: float) -> float:
         """Return when fewer than ``calls`` count: those under way, and those answered within the window."""
-        counted_s = self._rate.window_s - (0.0 if self._rate.metered else self._round_trips.common_s)
+        common_s = 0.0 if self._rate.metered else self._round_trips.common_s
+        # Round trips longer than a window have no more under way than it holds: who is under way always counts.
+        counted_s = max(0.0, self._rate.window_s - common_s)
         may_be_answered = self._rate.calls - self._under_way
         if may_be_answered <= 0:
-            return now + counted_s
+            return now + max(counted_s, self._look_again_s)
         if len(self._answered) < may_be_answered:
             return now
         return self._answered[-may_be_answered] + counted_s
@@ -137,7 +139,7 @@ class KeptRate:
     def _token_at(self, now: float) -> float:
         needed = 1 + self._under_way
         if needed > self._most_tokens:
-            return now + min(_LOOK_AGAIN * self._rate.interval_s, _LOOK_AGAIN_AT_MOST_S)
+            return now + self._look_again_s
         missing = needed - self._tokens_then(now)
         return now + max(missing, 0.0) * self._rate.interval_s
 
@@ -146,6 +148,10 @@ class KeptRate:
             return float(self._most_tokens)
         filled = (moment - self._tokens_at) / self._rate.interval_s
         return min(self._most_tokens, self._tokens + filled)
+
+    @property
+    def _look_again_s(self) -> float:
+        return min(_LOOK_AGAIN * self._rate.interval_s, _LOOK_AGAIN_AT_MOST_S)
 
     @property
     def _most_tokens(self) -> int:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 PAGE_SEGMENT: Final = re.compile(r"/([0-9]{1,9})$")
 
 
+# A hundred million machines, at a hundred a page.
+_MOST_PAGES: Final = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class AempLinks:
     """AEMP 2.0 pages: the number is the last part of the path, the first is 1, links name the others.
@@ -74,6 +78,10 @@ class AempLinks:
         records = read_records(call, members, self.record_key) if set(members) - {"links"} else []
         links = self._linked_pages(call, members.get("links"))
         last = links.get("last")
+        if last is not None and last > _MOST_PAGES:
+            raise IrisPaginationError(
+                f"{call.endpoint}: {last} pages are announced; no fleet has so many, and the walk is stopped"
+            )
         if links.get("next", asked + 1) != asked + 1:
             raise IrisPaginationError(
                 f"{call.endpoint}: page {asked} links to page {links['next']} as the next"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
@@ -142,6 +142,7 @@ PROPERTY = settings(max_examples=settings().max_examples // 5, suppress_health_c
 
 
 @PROPERTY
+@example(rate=Rate(5, 0.5), base=(0.25, 0.375), extra=[(0.0, 0.0, 0.0)], threads=6, stops={}, phase_s=0.0)
 @given(
     rate=st.builds(Rate, st.integers(1, 60), st.sampled_from([0.5, 1.0, 10.0, 60.0])),
     base=st.tuples(st.floats(0, 0.4), st.floats(0, 0.4)),
