@@ -222,6 +222,8 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "frontier": FRONTIERS,
     "parts": st.lists(st.builds(Part, NAMES, SIZES, SIZES), max_size=3).map(tuple),
     "skipped": st.lists(SKIPPED, max_size=3).map(tuple),
+    # As JSON brings them: no infinity, and no NaN.
+    "newest": st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
     "period": st.none() | st.dictionaries(st.text(max_size=5), VALUES, max_size=2),
     "requests": SIZES,
     "checksum": st.just(""),
