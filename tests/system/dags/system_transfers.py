@@ -47,8 +47,8 @@ def transfer_that_is(name: str, size: int) -> None:
             checkpoint_interval_s=5,
             retries=2,
             retry_delay=timedelta(seconds=1),
-            # The first try takes longer, the next one does not have to.
-            execution_timeout=timedelta(seconds=12) if name == "timed_out" else None,
+            # The first try takes longer; three of them do not.
+            execution_timeout=timedelta(seconds=6) if name == "timed_out" else None,
             deferrable=False,
         )
 
