@@ -96,13 +96,18 @@ class Endpoint:
 
     def attempts(self, wanted: int) -> int:
         """Return how often a request may be sent: as wanted, but a metered URL no more than twice."""
-        return min(wanted, _METERED_ATTEMPTS) if any(limit.rate.metered for limit in self.limits) else wanted
+        return min(wanted, _METERED_ATTEMPTS) if self.is_metered else wanted
 
     def counted(self, call: Call) -> Counted:
         """Return what this call counts in. A path without a published rate is counted for itself, as it was written."""
         paced = [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
         one_by_one = tuple(self._bucket(limit, call) for limit in self.limits if limit.pool)
         return Counted(tuple(paced) or ((f"{call.method} {self.path or call.endpoint}", None),), one_by_one)
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether single calls count, so that each has to be thought of."""
+        return any(limit.rate.metered for limit in self.limits)
 
     @property
     def has_two_limits(self) -> bool:
