@@ -73,7 +73,9 @@ if dag is not None:
     asset = Asset("trackunit_asset_events", watchers=[new_events])
     dag(
         # Airflow 3.4 starts a run for each update unless it is told otherwise, and each run is a call.
-        schedule=AssetTriggeredTimetable(asset, batch_asset_events=True) if AssetTriggeredTimetable else [asset],
+        schedule=AssetTriggeredTimetable(asset, batch_asset_events=True)
+        if AssetTriggeredTimetable
+        else [asset],
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
