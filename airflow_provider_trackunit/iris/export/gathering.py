@@ -107,6 +107,7 @@ class Gathering:
         return self._take_error(errand, error)
 
     def _add(self, errand: Errand, page: Page) -> None:
+        page = self._request.admitted(errand.call, page)
         self._guards.setdefault(errand.item, Guard(errand.call)).check(errand.cursor, page)
         items = self._request.items
         state = self.state.with_page(
