@@ -222,6 +222,7 @@ class Export:
         return self._take_error(errand, error)
 
     def _add(self, errand: Errand, page: Page) -> None:
+        page = self._request.admitted(errand.call, page)
         self._guards.setdefault(errand.item, Guard(errand.call)).check(errand.cursor, page)
         items = self._request.items
         state = self._state.with_page(
