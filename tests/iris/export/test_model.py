@@ -469,5 +469,5 @@ class TransferMachine(RuleBasedStateMachine):
             assert len(self.files[part.name]) == part.bytes
 
 
-TransferMachine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=15, deadline=None)
+TransferMachine.TestCase.settings = settings(max_examples=EXAMPLES, deadline=None)
 TestTransfer = TransferMachine.TestCase
