@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui quick test fuzz tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui quick test fuzz model reader tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ test: ## Check format, lint, types and run all tests
 
 fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
 	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/iris/export/test_model.py
+
+model: ## Let 2,000 sequences of 30 steps happen to a transfer: kills, faults, two writers, clocks (an hour)
+	@$(READY) -m pytest --hypothesis-profile=sequences tests/iris/export/test_model.py
+
+reader: ## Follow a result in a folder and in S3 while its writers are killed at random (four minutes)
+	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(READY) -m tests.airflow.reader_beside_writers
 
 tables: ## Make machine days of 1,000 fleets on Arrow, in DuckDB and in a PostgreSQL, and merge into both
 	@$(READY) -m pytest --hypothesis-profile=fleets tests/tables tests/tables/against_postgresql.py
