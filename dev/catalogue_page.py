@@ -140,8 +140,8 @@ def _datapoints() -> str:
     lines = [
         "## Datapoints of AEMP",
         "",
-        "Each is a block of the snapshot and a series of its own, which goes into the path as `{datapoint}`. Those with *extended* are"
-        " in the snapshot with `addExtendedData=true`.",
+        "Each is a block of the snapshot and a series of its own, which goes into the path as `{datapoint}`. The *extended* ones",
+        "are in the snapshot with `addExtendedData=true` only.",
         "",
         "| Series | Block | Members | Extended |",
         "|---|---|---|---|",
