@@ -80,7 +80,9 @@ def _of_airflows() -> Iterator[str]:
 
 
 def _of_tree() -> Iterator[str]:
-    if run(["git", "-C", str(ROOT), "status", "--porcelain"]).strip():
+    if not (ROOT / ".git").exists():
+        yield "this is no clone: what is released is a commit"
+    elif run(["git", "-C", str(ROOT), "status", "--porcelain"]).strip():
         yield "there are changes that are not committed"
 
 
