@@ -129,7 +129,7 @@ def kill_writers_beside_a_reader(
             # The first and the last run are not disturbed, and the others are.
             undisturbed = last or number == 1
             writers = [
-                processes.Process(target=writer.write, args=(output_path, conn_id, run_id))
+                processes.Process(target=writer.write, args=(dict(os.environ), output_path, conn_id, run_id))
                 for _ in range(1 if undisturbed else chance.randint(1, 3))
             ]
             for one in writers:
