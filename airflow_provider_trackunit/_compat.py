@@ -187,7 +187,7 @@ def connection_of_command_line(conn_id: str) -> Any:
 
     The hook's way asks the supervisor of a task for it on Airflow 3, and a command has none.
     """
-    from airflow.exceptions import AirflowNotFoundException
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined,unused-ignore]
     from airflow.models.connection import Connection
 
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,11 +116,10 @@ def run_in_airflow(given: argparse.Namespace) -> None:
 
 def get_cli_commands() -> list[Any]:
     """Return the commands that this provider adds to Airflow's own, for Airflow 3.2 and newer."""
-    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
-
-    arguments = [Arg(flags=(name,), **settings) for name, settings in _ARGUMENTS.items()]
-    probe = ActionCommand(name="probe", help=_DOES, func=run_in_airflow, args=arguments)
-    return [GroupCommand(name="trackunit", help="Trackunit IRIS", subcommands=[probe])]
+    commands: Any = import_module("airflow.cli.cli_config")  # without types
+    arguments = [commands.Arg(flags=(name,), **settings) for name, settings in _ARGUMENTS.items()]
+    probe = commands.ActionCommand(name="probe", help=_DOES, func=run_in_airflow, args=arguments)
+    return [commands.GroupCommand(name="trackunit", help="Trackunit IRIS", subcommands=[probe])]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

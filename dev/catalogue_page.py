@@ -106,7 +106,8 @@ def _window(row: Endpoint) -> str:
 
 def _samples() -> dict[str, Any]:
     """Return a record of each list, as the emulator has it."""
-    known, found = Known(_NOW), {}
+    known = Known(_NOW)
+    found: dict[str, tuple[str, Any]] = {}
     with IrisEmulator.start() as iris:
         credentials = Credentials(
             iris.client_id, iris.client_secret, iris.username, iris.password, auth_url=iris.auth_url

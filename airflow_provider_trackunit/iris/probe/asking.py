@@ -130,5 +130,7 @@ def _budget(document: Any) -> dict[str, float | str]:
     """Return what a GraphQL answer says of the budget."""
     data = document.get("data") if isinstance(document, dict) else None
     said = data.get("rateLimit") if isinstance(data, dict) else None
-    names = ("cost", "remaining", "resetIn") if isinstance(said, dict) else ()
+    if not isinstance(said, dict):
+        return {}
+    names = ("cost", "remaining", "resetIn")
     return {f"rateLimit.{name}": said[name] for name in names if type(said.get(name)) in {int, float}}

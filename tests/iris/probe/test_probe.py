@@ -122,7 +122,7 @@ def test_no_value_of_a_record_is_in_the_report(iris_emulator: IrisEmulator) -> N
     ours = {name for one in documents for name in names(one)} | OUR_WORDS
     assert len(came) > 2000
     # What is shorter can be a part of a word of ours by chance.
-    assert {value for value in came - ours if len(value) > 4 and value in written} == set()
+    assert {value for value in came - ours if len(value) > 5 and value in written} == set()
     numbers = {repr(value) for one in documents for value in values(one) if isinstance(value, float)}
     assert {number for number in numbers if len(number) > 4 and number in written} == set()
     for secret in (
