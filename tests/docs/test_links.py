@@ -124,7 +124,7 @@ def test_every_module_that_is_run_exists() -> None:
 
 def test_every_file_that_a_command_takes_exists() -> None:
     files = re.findall(rf"(?<![\w/])((?:{TOP})/[\w./-]+)", COMMANDS)
-    assert "example_dags/iris_single_call.py" in files
+    assert "example_dags/iris_operating_hours.py" in files
     assert [file for file in files if not there_is(file)] == []
 
 
