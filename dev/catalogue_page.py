@@ -63,20 +63,24 @@ def page() -> str:
     return "\n".join([*parts, _datapoints()])
 
 
+_COLUMNS: Final = ("Endpoint", "Pages", "Records in", "Limit", "Needs", "Columns")
+
+
 def _section(source: str, rows: Sequence[Endpoint], samples: Mapping[str, Any]) -> str:
-    lines = [
-        f"## {source}",
-        "",
-        "| Endpoint | Pages | Records in | Limit | Needs | Columns |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+    lines = [f"## {source}", "", *_table([list(_cells(row)) for row in rows])]
     for row in rows:
         if row.path in samples:
             lines += ["", f'??? example "A record of `{_shown(row)}`"', "", "    ```json"]
             lines += [f"    {line}" for line in json.dumps(samples[row.path], indent=2).splitlines()]
             lines += ["    ```"]
     return "\n".join([*lines, ""])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows of a table, without the columns that none of them fills."""
+    filled = [number for number in range(len(_COLUMNS)) if any(row[number] for row in rows)]
+    lines = [_COLUMNS, ["---"] * len(_COLUMNS), *rows]
+    return [f"| {' | '.join(line[number] for number in filled)} |" for line in lines]
 
 
 def _cells(row: Endpoint) -> Iterator[str]:
