@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import AirflowException, AirflowFailException
-from airflow_provider_trackunit.calling import CallsEndpoint, permanent_errors_fail
+from airflow_provider_trackunit.calling import CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisError
@@ -77,7 +77,7 @@ class IrisApiOperator(CallsEndpoint):
 
     def _call(self, context: Context, deferrals: Deferrals) -> Any:
         try:
-            with permanent_errors_fail():
+            with self.permanent_errors_fail():
                 data = self._read()
         except IrisError as error:
             if self.deferrable:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackunit._compat import (
     AirflowException,
-    AirflowFailException,
     TaskDeferred,
 )
-from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
+from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
@@ -152,7 +151,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
         from airflow_provider_trackunit.storage import FolderStore
 
-        with permanent_errors_fail():
+        with self.permanent_errors_fail():
             client = self.hook.get_conn()
             self._origin = client.origin
             request = self._request(client.origin, context)
@@ -187,7 +186,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         from airflow_provider_trackunit.iris.export.manifest import write_manifest
 
         told: Any = {} if reading is None else {"at_every_step": reading.renew, "published": reading.advance}
-        with permanent_errors_fail():
+        with self.permanent_errors_fail():
             self._export = export = Export(client, request, store, **told)
             if self._killed:
                 export.stop()
@@ -233,7 +232,9 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         from airflow_provider_trackunit.iris.export.request import ExportRequest
 
         if self.on_item_error not in {"fail", "skip"}:
-            raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
+            raise IrisConfigurationError(
+                f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'"
+            )
         items = self._items()
         single: Any = self.path_params or {}
         arguments = self.request_arguments()
@@ -292,14 +293,14 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         if given is None or isinstance(given, Mapping):
             return None
         if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise AirflowFailException(
+            raise IrisConfigurationError(
                 "path_params: give a mapping or a list of mappings. A template gives text unless the DAG sets "
                 "render_template_as_native_obj=True; the output of an upstream task can be given as it is"
             )
         items = list(given)
         wrong = next((item for item in items if not isinstance(item, Mapping)), None)
         if wrong is not None:
-            raise AirflowFailException(
+            raise IrisConfigurationError(
                 f"path_params: every item must be a mapping, one is a {type(wrong).__name__}"
             )
         return items
