@@ -42,7 +42,7 @@ def _none_in_health() -> bool:
     url = f"{server.rstrip('/').removesuffix('/execution')}/api/v2/monitor/health"
     with urllib.request.urlopen(url, timeout=_ANSWER_WITHIN_S) as response:  # noqa: S310 - Airflow's own API server
         health: dict[str, Any] = json.load(response)
-    return health["triggerer"]["status"] != "healthy"
+    return bool(health["triggerer"]["status"] != "healthy")
 
 
 def _none_in_database() -> bool:

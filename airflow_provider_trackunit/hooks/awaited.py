@@ -76,7 +76,7 @@ class IrisAsyncHook(BaseHook):
         self._begin_on(None)
         await lent.aclose()
 
-    async def get_conn(self) -> AsyncIrisClient:  # type: ignore[override] # the one that has to be awaited
+    async def get_conn(self) -> AsyncIrisClient:
         """Return the client of this hook: authenticated, paced and retried; always the same one on one loop.
 
         :raises UnreadableConnectionError: when Airflow does not give the connection; transient, because it says the same

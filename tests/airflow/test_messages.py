@@ -38,7 +38,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "apache-airflow-providers-google": lambda: IrisToObjectStorageOperator(
         **{**IN_A_BUCKET, "output_path": "gs://bucket/assets"}
     ),
-    "file_format": lambda: IrisToObjectStorageOperator(**IN_A_BUCKET, file_format="csv"),
+    "file_format": lambda: IrisToObjectStorageOperator(**IN_A_BUCKET, file_format="csv"),  # type: ignore[arg-type]
     "columns": lambda: IrisToObjectStorageOperator(**IN_A_BUCKET, columns={"a": ("b", "string")}),
     "on_item_error": lambda: IrisToObjectStorageOperator(**IN_A_BUCKET, on_item_error="ignore"),  # type: ignore[arg-type]
     "path_params": lambda: IrisToObjectStorageOperator(**IN_A_BUCKET, path_params=[1]),
