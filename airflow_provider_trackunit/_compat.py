@@ -119,6 +119,7 @@ __all__ = [
     "reschedule_decision",
     "retry_policy_argument",
     "run_times",
+    "stats_if_on",
 ]
 
 
@@ -163,6 +164,17 @@ def run_times(context: Context) -> tuple[datetime | None, datetime | None]:
     if end is not None:
         return getattr(run, "data_interval_start", None), end
     return None, getattr(run, "start_date", None) or getattr(run, "run_after", None)
+
+
+def stats_if_on() -> Any:
+    """Return the door of Airflow's metrics, None when nothing goes through it."""
+    from airflow.configuration import conf
+
+    ways = ("statsd_on", "statsd_datadog_enabled", "otel_on")
+    if not any(conf.getboolean("metrics", way, fallback=False) for way in ways):
+        return None
+    module = "airflow.sdk.observability.stats" if AIRFLOW_VERSION >= (3, 2) else "airflow.stats"
+    return import_module(module).Stats
 
 
 def default_deferrable() -> bool:

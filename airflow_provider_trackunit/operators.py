@@ -10,6 +10,7 @@ from airflow_provider_trackunit.calling import CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.metrics import count_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +127,7 @@ class IrisApiOperator(CallsEndpoint):
             records += page.records
             self.log.debug("Page %d: %d records so far", number, len(records))
         self.log.info("Read %d records from %s", len(records), self.endpoint_name)
+        count_records(self, self.endpoint_name, len(records))
         return records
 
     def _refuse_endless(self, page: Page, most_pages: int | None) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
+from airflow_provider_trackunit.metrics import count_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,6 +168,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             if reading is not None:
                 reading.end()
         self._records = manifest["records"]
+        count_result(self, manifest)
         self._tell_outlets(context, manifest)
         return manifest
 

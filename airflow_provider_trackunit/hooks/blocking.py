@@ -14,6 +14,7 @@ from airflow_provider_trackunit._compat import BaseHook, mask_secrets
 from airflow_provider_trackunit.hooks import form
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.secrecy import spellings
+from airflow_provider_trackunit.metrics import request_metrics
 from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 
 if TYPE_CHECKING:
@@ -193,7 +194,13 @@ class IrisHook(BaseHook):
                 **self.settings.arguments(),
                 "max_wait_s": min(self.max_wait_s, self.longest_sleep_s),
             }
-        return IrisClient(stored.credentials, stored.base_url, ca_bundle=stored.ca_bundle, **limits)
+        return IrisClient(
+            stored.credentials,
+            stored.base_url,
+            ca_bundle=stored.ca_bundle,
+            observer=request_metrics(),
+            **limits,
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from airflow_provider_trackunit import connection
 from airflow_provider_trackunit._compat import connection_in_loop, mask_secrets_in_loop
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.secrecy import spellings
+from airflow_provider_trackunit.metrics import request_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -45,6 +46,7 @@ async def lent_client(
             stored.credentials,
             stored.base_url,
             ca_bundle=stored.ca_bundle,
+            observer=request_metrics(),
             **in_force(stored.call).arguments(),
         ) as client:
             yield client
