@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import (
         BaseHook,
         BaseOperator,
+        BaseOperatorLink,
         BaseSensorOperator,
         Context,
         ObjectStoragePath,
@@ -49,9 +50,16 @@ else:
             from airflow.utils.log.secrets_masker import mask_secret
 
     if AIRFLOW_VERSION >= (3, 0):
-        from airflow.sdk import BaseOperator, BaseSensorOperator, Context, PokeReturnValue
+        from airflow.sdk import (
+            BaseOperator,
+            BaseOperatorLink,
+            BaseSensorOperator,
+            Context,
+            PokeReturnValue,
+        )
     else:
         from airflow.models import BaseOperator
+        from airflow.models.baseoperatorlink import BaseOperatorLink
         from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
         from airflow.utils.context import Context
 
@@ -101,6 +109,7 @@ __all__ = [
     "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
+    "BaseOperatorLink",
     "BaseSensorOperator",
     "BaseTrigger",
     "Context",
@@ -118,6 +127,7 @@ __all__ = [
     "object_storage_path",
     "reschedule_decision",
     "retry_policy_argument",
+    "returned_before_airflow_3",
     "run_times",
     "stats_if_on",
 ]
@@ -152,6 +162,15 @@ def object_storage_path(path: str | ObjectStoragePath, conn_id: str | None) -> O
     named = {} if conn_id is None else {"conn_id": conn_id}
     folder: ObjectStoragePath = module.ObjectStoragePath(path, **named)
     return folder
+
+
+def returned_before_airflow_3(ti_key: Any) -> Any:
+    """Return what a task returned, as the web server of Airflow 2 finds it; empty where nothing. None on Airflow 3."""
+    if AIRFLOW_VERSION >= (3, 0):
+        return None
+    from airflow.models import XCom
+
+    return XCom.get_value(ti_key=ti_key, key="return_value") or {}
 
 
 def run_times(context: Context) -> tuple[datetime | None, datetime | None]:

@@ -19,6 +19,7 @@ from airflow_provider_trackunit.connection import errors_name
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.calls import meant_by, without_query
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.links import DeveloperHubLink
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 from airflow_provider_trackunit.settings import LABELS, given_settings
 
@@ -61,6 +62,7 @@ class CallsEndpoint(BaseOperator):
         "json": "json",
         "headers": "json",
     }
+    operator_extra_links = (DeveloperHubLink(),)
     ui_color = "#f7e7c6"
 
     def __init__(

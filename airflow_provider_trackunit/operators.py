@@ -60,6 +60,7 @@ class IrisApiOperator(CallsEndpoint):
         self.max_concurrency = max_concurrency
         self.response_check = response_check
         self.response_filter = response_filter
+        self._origin: str | None = None
 
     def execute(self, context: Context) -> Any:
         """Return the records or the body, checked and filtered.
@@ -112,7 +113,8 @@ class IrisApiOperator(CallsEndpoint):
         """Return what is known of the endpoint, and the method as it is sent."""
         from airflow_provider_trackunit.iris.catalogue.endpoints import find
 
-        call = make_call(self.hook.get_conn().origin, self.endpoint, **request)
+        self._origin = self.hook.get_conn().origin
+        call = make_call(self._origin, self.endpoint, **request)
         return find(call), call.method
 
     def _read_pages(self, row: Endpoint, request: dict[str, Any]) -> Any:
@@ -146,6 +148,16 @@ class IrisApiOperator(CallsEndpoint):
                 f"{self.endpoint_name} has {count} records or more, max_records is {self.max_records}. Use "
                 "IrisToObjectStorageOperator for large collections, ask for fewer with query_params, or raise max_records"
             )
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the IRIS endpoint as input. What was read is an XCom, which is no dataset."""
+        from airflow_provider_trackunit.lineage import lineage, read_from
+
+        return lineage([read_from(self._origin, self.endpoint_name)], [])
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Return the same of a task that failed."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
 
 def _looks_like_a_page(answer: Any) -> bool:

@@ -16,6 +16,7 @@ from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
+from airflow_provider_trackunit.links import DeveloperHubLink, ResultFolderLink
 from airflow_provider_trackunit.metrics import count_result
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
+    operator_extra_links = (ResultFolderLink(), DeveloperHubLink())
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         self.resume_within = resume_within
         self.incremental = incremental
         self._origin: str | None = None
-        self._records: int | None = None
+        self._manifest: dict[str, Any] | None = None
         self._export: Export | None = None
         self._killed = False
 
@@ -167,7 +169,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         finally:
             if reading is not None:
                 reading.end()
-        self._records = manifest["records"]
+        self._manifest = manifest
         count_result(self, manifest)
         self._tell_outlets(context, manifest)
         return manifest
@@ -321,21 +323,16 @@ class IrisToObjectStorageOperator(CallsEndpoint):
                 event.extra = {**event.extra, **counts}
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return the IRIS endpoint as input and the output folder as output, with its number of records."""
-        from airflow.providers.common.compat.openlineage.facet import (
-            Dataset,
-            OutputDataset,
-            OutputStatisticsOutputDatasetFacet,
-        )
-        from airflow.providers.openlineage.extractors import OperatorLineage
+        """Return the IRIS endpoint as input and the output folder as output, with its records and its columns."""
+        return self._lineage(self._manifest)
 
-        from airflow_provider_trackunit.storage import dataset_of
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Return the same input and output, and nothing of what the folder holds: a former result is as it was."""
+        return self._lineage(None)
 
-        namespace, name = dataset_of(str(self.output_path))
-        statistics = OutputStatisticsOutputDatasetFacet(rowCount=self._records)
-        return OperatorLineage(
-            inputs=[Dataset(namespace=self._origin or "https://iris.trackunit.com", name=self.endpoint_name)],
-            outputs=[
-                OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
-            ],
+    def _lineage(self, manifest: dict[str, Any] | None) -> Any:
+        from airflow_provider_trackunit.lineage import lineage, read_from, written_to
+
+        return lineage(
+            [read_from(self._origin, self.endpoint_name)], [written_to(str(self.output_path), manifest)]
         )
