@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit._compat import stats_if_on
+from airflow_provider_trackunit.iris.catalogue.endpoints import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,24 +91,26 @@ class _RequestMetrics:
 
     def answered(self, endpoint: str, status: int | None) -> None:
         said = "none" if status is None else str(status)
-        self._counted.incr("requests", 1, {"endpoint": _plain(endpoint), "status": said})
+        self._counted.incr("requests", 1, {"endpoint": tag(endpoint), "status": said})
 
     def refused(self, endpoint: str) -> None:
-        self._counted.incr("refusals", 1, {"endpoint": _plain(endpoint)})
+        self._counted.incr("refusals", 1, {"endpoint": tag(endpoint)})
 
     def waited(self, endpoint: str, seconds: float) -> None:
-        self._counted.timing("waited", seconds, {"endpoint": _plain(endpoint)})
+        self._counted.timing("waited", seconds, {"endpoint": tag(endpoint)})
 
     def calls_left(self, endpoint: str, calls: int) -> None:
-        self._counted.gauge("calls_left", calls, {"endpoint": _plain(endpoint)})
+        self._counted.gauge("calls_left", calls, {"endpoint": tag(endpoint)})
 
 
 def _of_task(operator: BaseOperator, endpoint: str) -> dict[str, str]:
-    tags = {"endpoint": endpoint, "dag_id": operator.dag_id, "task_id": operator.task_id}
-    return {name: _plain(value) for name, value in tags.items()}
+    row = row_of(endpoint)
+    path = "" if row is None else row.path
+    tags = {"endpoint": path, "dag_id": operator.dag_id, "task_id": operator.task_id}
+    return {name: tag(value) for name, value in tags.items()}
 
 
-def _plain(text: str) -> str:
-    """Return a text with what a tag may hold: no braces, and of a path no part that may be missing."""
+def tag(text: str) -> str:
+    """Return a text as a tag may hold it: without braces, and of a path without the part that may be missing."""
     path = re.sub(r"\[.*?\]|[{}*]", "", text)
     return re.sub(r"[^\w./-]", "_", path, flags=re.ASCII) or _UNLISTED

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS, fits
+from airflow_provider_trackunit.iris.catalogue.endpoints import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +52,5 @@ def page_of(endpoint: str, method: str = "GET") -> str:
 
     :param endpoint: a path or a URL, with its placeholders filled or not
     """
-    path = urlsplit(endpoint).path if "://" in endpoint else endpoint.partition("?")[0]
-    rows = [row for row in ENDPOINTS if fits(row.path, path)]
-    rows.sort(key=lambda row: method.upper() not in row.methods)
-    return f"{HUB}/{PAGES[source_name(rows[0].source)]}" if rows else HUB
+    row = row_of(endpoint, method)
+    return HUB if row is None else f"{HUB}/{PAGES[source_name(row.source)]}"
