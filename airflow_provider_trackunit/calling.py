@@ -26,7 +26,7 @@ from airflow_provider_trackunit.settings import LABELS, given_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit._compat import BaseOperatorLink, Context, RetryPolicy
 
 #: The arguments that make up a request, templated wherever they are taken.
 REQUEST_FIELDS = ("endpoint", "method", "path_params", "query_params", "json", "headers", "trackunit_conn_id")
@@ -62,7 +62,7 @@ class CallsEndpoint(BaseOperator):
         "json": "json",
         "headers": "json",
     }
-    operator_extra_links = (DeveloperHubLink(),)
+    operator_extra_links: Sequence[BaseOperatorLink] = (DeveloperHubLink(),)
     ui_color = "#f7e7c6"
 
     def __init__(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_trackunit._compat import Context
+    from airflow_provider_trackunit._compat import BaseOperatorLink, Context
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
     from airflow_provider_trackunit.iris.export.folder.store import Store
@@ -89,7 +89,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
-    operator_extra_links = (ResultFolderLink(), DeveloperHubLink())
+    operator_extra_links: Sequence[BaseOperatorLink] = (ResultFolderLink(), DeveloperHubLink())
 
     def __init__(
         self,

@@ -67,7 +67,9 @@ def test_each_request_and_each_refusal_is_counted_and_how_long_it_waited(
 
 
 def test_a_path_without_a_row_is_counted_as_one(iris_connection: IrisEmulator, door: Door) -> None:
-    iris_connection.fault(path="/api/own", kind="status", status=200, body="{}")
+    iris_connection.fault(
+        path="/api/own", kind="status", status=200, body="{}", content_type="application/json"
+    )
     IrisHook().run("/api/own/thing/4711")
     assert [tags["endpoint"] for *_, tags in door.calls] == ["unlisted"]
 

@@ -152,7 +152,9 @@ def test_a_post_to_an_unknown_path_is_walked_where_that_is_written_out(
 ) -> None:
     for number in range(3):
         answer_with(iris_connection, ORDERS, {**PAGE_OF_ORDERS, "number": number}, times=1)
-    manifest = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True).execute(context())
+    # One at a time: the answers are given in the order in which the pages are asked for.
+    operator = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True, max_concurrency=1)
+    manifest = operator.execute(context())
     assert manifest["records"] == manifest["announced"] == len(iris_connection.requests(ORDERS)) == 3
 
 
