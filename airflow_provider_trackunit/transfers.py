@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
-    from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.folder.store import Store
+    from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.export.incremental.reading import Reading
-    from airflow_provider_trackunit.iris.export.parts import Encoding
     from airflow_provider_trackunit.iris.export.request import ExportRequest
 
 __all__ = ["Incremental", "IrisToObjectStorageOperator"]
@@ -60,6 +60,9 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     ``_request``. With ``deferrable`` the worker slot is given back while a limit of the API is used up for longer than the
     hook sleeps (two minutes), and the transfer then goes on from its checkpoint. The others:
 
+    :param paginate: True brings all pages of a collection; False the first alone. By default (None) all of them where
+        that takes nothing but reading: by GET, and by POST where the endpoint is known to only read. Any other request is
+        sent once, and the task fails if its answer turns out to be one page of several
     :param output_path: a folder in any store that Airflow knows: ``s3://bucket/assets/{{ ds }}``, ``gs://…``,
         ``abfs://…``, ``file:///…``, or an ``ObjectStoragePath`` (templated). Give each run, and each mapped instance
         that asks for something else, one of its own
@@ -98,6 +101,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         part_bytes: int = _PART_BYTES,
         checkpoint_interval_s: float = 30.0,
         max_concurrency: int = 4,
+        paginate: bool | None = None,
         on_item_error: Literal["fail", "skip"] = "fail",
         max_skipped: int | None = None,
         resume_within: timedelta = timedelta(days=1),
@@ -114,6 +118,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         self.part_bytes = part_bytes
         self.checkpoint_interval_s = checkpoint_interval_s
         self.max_concurrency = max_concurrency
+        self.paginate = paginate
         self.on_item_error = on_item_error
         self.max_skipped = max_skipped
         self.resume_within = resume_within
@@ -201,7 +206,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         reading: Reading | None = None,
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
-        from airflow_provider_trackunit.iris.export.folder import progress_in
+        from airflow_provider_trackunit.iris.export.folder.checkpoint import progress_in
 
         if not self.deferrable:
             return
@@ -249,6 +254,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             part_bytes=self.part_bytes,
             checkpoint_interval_s=self.checkpoint_interval_s,
             max_concurrency=self.max_concurrency,
+            paginate=self.paginate,
             skip_refused=self.on_item_error == "skip",
             max_skipped=self.max_skipped,
             resume_within_s=self.resume_within.total_seconds(),
@@ -259,7 +265,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
 
         :raises IrisConfigurationError: when it is not known, or the columns cannot be
         """
-        from airflow_provider_trackunit.iris.export.parts import lines_encoding
+        from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 
         chosen = self.compression != _BY_FORMAT
         if self.file_format == "jsonl":
@@ -270,7 +276,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             raise IrisConfigurationError(
                 f"file_format: {self.file_format!r} is neither 'jsonl' nor 'parquet'"
             )
-        from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+        from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
         from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 
         # The names are those of the endpoint, so that an empty list of items gives the same columns.

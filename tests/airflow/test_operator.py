@@ -19,6 +19,7 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.operators import IrisApiOperator, call_with_context
+from tests.airflow.orders import CHANGING, ORDERS, PAGE_OF_ORDERS, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,44 +284,13 @@ def test_a_dag_with_the_operator_can_be_serialized() -> None:
 # -- no request by guess
 
 
-ORDERS = "/api/order/v1/orders"
-PAGE_OF_ORDERS = {"content": [{"id": "o"}], "totalPages": 3, "number": 0, "totalElements": 3}
-MUTATION = "mutation($after: String) { order { edges { node { id } } pageInfo { hasNextPage endCursor } } }"
-
-
-def answer_with(iris: IrisEmulator, path: str, body: Any) -> None:
-    iris.fault(
-        path=path,
-        kind="status",
-        status=200,
-        body=json.dumps(body),
-        content_type="application/json",
-        times=None,
-    )
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "method", "body", "answer"),
-    [
-        (ORDERS, "POST", {"item": 1}, PAGE_OF_ORDERS),
-        (ORDERS, "PUT", {"item": 1}, PAGE_OF_ORDERS),
-        (ORDERS, "DELETE", None, PAGE_OF_ORDERS),
-        (ORDERS, "POST", {"item": 1}, {"content": [{"id": "o"}], "after": "more"}),
-        (
-            "/api/graphql/",
-            "POST",
-            {"query": MUTATION},
-            {"data": {"order": {"edges": [], "pageInfo": {"hasNextPage": True, "endCursor": "c"}}}},
-        ),
-    ],
-    ids=["POST", "PUT", "DELETE", "by after", "a mutation"],
-)
+@pytest.mark.parametrize(("request_", "answer"), CHANGING.values(), ids=CHANGING)
 def test_a_request_that_may_change_something_is_sent_once_whatever_its_answer_looks_like(
-    iris_connection: IrisEmulator, endpoint: str, method: str, body: Any, answer: Any
+    iris_connection: IrisEmulator, request_: dict[str, Any], answer: Any
 ) -> None:
-    answer_with(iris_connection, endpoint, answer)
-    assert run(endpoint=endpoint, method=method, json=body) == answer
-    assert len(iris_connection.requests(endpoint)) == 1
+    answer_with(iris_connection, request_["endpoint"], answer)
+    assert run(**request_) == answer
+    assert len(iris_connection.requests(request_["endpoint"])) == 1
 
 
 def test_an_answer_that_looks_like_one_page_of_several_says_how_to_get_them_all(

@@ -26,6 +26,7 @@ from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.results import read_manifest, read_records
 from airflow_provider_trackunit.storage import FolderStore, dataset_of
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
+from tests.airflow.orders import CHANGING, ORDERS, PAGE_OF_ORDERS, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +112,56 @@ def test_arguments_that_cannot_work_fail_at_once_and_say_which(
     with pytest.raises(AirflowFailException, match=said):
         transfer(tmp_path / "out", **arguments).execute(context())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("request_", "answer"), CHANGING.values(), ids=CHANGING)
+def test_a_request_that_may_change_something_is_sent_once_and_one_page_of_several_is_no_result(
+    iris_connection: IrisEmulator, tmp_path: Path, request_: dict[str, Any], answer: Any
+) -> None:
+    answer_with(iris_connection, request_["endpoint"], answer)
+    with pytest.raises(AirflowFailException, match="If it only reads, say paginate=True"):
+        transfer(tmp_path, **request_).execute(context())
+    assert len(iris_connection.requests(request_["endpoint"])) == 1
+    assert not (tmp_path / "_manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    "answer", [{**PAGE_OF_ORDERS, "totalPages": 1, "totalElements": 1}, {"id": "o"}, [{"id": "o"}]]
+)
+def test_what_a_request_that_may_change_something_answers_as_a_whole_is_a_result(
+    iris_connection: IrisEmulator, tmp_path: Path, answer: Any
+) -> None:
+    answer_with(iris_connection, ORDERS, answer)
+    transfer(tmp_path, endpoint=ORDERS, method="POST", json={"item": 1}).execute(context())
+    assert records_in(tmp_path) == [{"id": "o"}]
+    assert len(iris_connection.requests(ORDERS)) == 1
+
+
+def test_a_list_of_items_sends_a_request_that_may_change_something_once_for_each(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    answer_with(iris_connection, ORDERS, {"id": "o"})
+    items = [{"order": number} for number in range(20)]
+    transfer(tmp_path, endpoint=ORDERS + "/{order}", method="POST", path_params=items).execute(context())
+    asked = sorted(f"{ORDERS}/{number}" for number in range(20))
+    assert sorted(one["path"] for one in iris_connection.requests(ORDERS)) == asked
+
+
+def test_a_post_to_an_unknown_path_is_walked_where_that_is_written_out(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    for number in range(3):
+        answer_with(iris_connection, ORDERS, {**PAGE_OF_ORDERS, "number": number}, times=1)
+    manifest = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True).execute(context())
+    assert manifest["records"] == manifest["announced"] == len(iris_connection.requests(ORDERS)) == 3
+
+
+def test_the_first_page_alone_is_a_result_where_that_is_written_out(
+    iris_connection: IrisEmulator, tmp_path: Path
+) -> None:
+    manifest = transfer(tmp_path, query_params={"size": 20}, paginate=False).execute(context())
+    assert (manifest["records"], manifest["announced"]) == (20, None)
+    assert len(iris_connection.requests(ASSETS)) == 1
 
 
 def test_two_mapped_instances_that_ask_for_different_things_in_one_folder_are_refused(

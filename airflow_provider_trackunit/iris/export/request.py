@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
+from airflow_provider_trackunit.iris.export.formats.lines import GzipLines
 from airflow_provider_trackunit.iris.export.manifest import Run
-from airflow_provider_trackunit.iris.export.parts import Encoding, GzipLines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
+    from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.http.tokens import Credentials
+    from airflow_provider_trackunit.iris.pages.paging import Page
     from airflow_provider_trackunit.iris.watch.conditions import Condition
 
 #: Large enough for warehouses to load well, small enough for a small worker.
@@ -46,6 +48,7 @@ class ExportRequest:
     :param part_bytes: size of a part before compression, reached at the end of a page
     :param checkpoint_interval_s: the longest time that what came is not stored
     :param max_concurrency: how many pages may be on their way at once
+    :param paginate: True reads all pages; False the first alone; None all, where that takes nothing but reading
     :param skip_refused: whether an item that IRIS refuses is noted and passed over
     :param max_skipped: more of them fail the export; None for no limit
     :param resume_within_s: an older checkpoint is not gone on from
@@ -65,6 +68,7 @@ class ExportRequest:
     part_bytes: int = PART_BYTES
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
     max_concurrency: int = 4
+    paginate: bool | None = None
     skip_refused: bool = False
     max_skipped: int | None = None
     resume_within_s: float = RESUME_WITHIN_S
@@ -87,6 +91,21 @@ class ExportRequest:
         """Whether any of the requests can be sent again without harm."""
         return all(find(call).is_safe(call.method) for call in self.calls[:1])
 
+    def admitted(self, call: Call, page: Page) -> Page:
+        """Return a page as the walk is to know it: without the pages after it, where these are not wanted.
+
+        :raises IrisPaginationError: when there are others, and to ask for them could do again what this request did
+        """
+        if self.paginate is False:
+            return replace(page, next=None, announced=None, pages=None)
+        if page.next is not None and not self.paginate and not find(call).only_reads(call.method):
+            raise IrisPaginationError(
+                f"{call.method} {call.endpoint}: the answer is one page of several. The request is not sent again for the "
+                "others, because it may change something. If it only reads, say paginate=True; if this page is all that "
+                "is wanted, paginate=False"
+            )
+        return page
+
     def owner(self, walk: int) -> int:
         """Return the number of the item that a call is one of."""
         return walk if self.owners is None else self.owners[walk]
@@ -104,6 +123,8 @@ class ExportRequest:
         form = self.encoding.form
         written = [form.format, form.compression, form.columns, form.meaning]
         digest = hashlib.sha256(msgspec.json.encode([account, written, self.items is not None]))
+        if self.paginate is False:
+            digest.update(b"the first page alone")
         for call in self.calls:
             digest.update(_bytes_of(call))
         for item in self.items or ():
