@@ -41,6 +41,8 @@ OUTPUT = "file:///tmp/trackunit"
 DATABASE = "/tmp/trackunit/machine_days.duckdb"  # noqa: S108 - to try it; or "warehouse", an Airflow connection
 TIME_ZONE = "Europe/Copenhagen"
 START = "2026-01-01T00:00:00Z"
+# Devices send late, and feeds of other makers come once a day.
+LOOKBACK = timedelta(days=2)
 
 # A colon in a path is too much for some readers, Spark among them.
 FOLDER = "{{ params.output }}/machine_days/{{ run_id | replace(':', '-') }}"
@@ -48,7 +50,13 @@ STATE = "{{ params.output }}/machine_days/_state"
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 # Positions come from the snapshot: a history of them has a page for every few hours, and every page is a call.
-COUNTERS = ["CumulativeOperatingHours", "CumulativeIdleHours", "CumulativeMovingHours", "Distance", "FuelUsed"]
+COUNTERS = [
+    "CumulativeOperatingHours",
+    "CumulativeIdleHours",
+    "CumulativeMovingHours",
+    "Distance",
+    "FuelUsed",
+]
 
 
 @dag(
@@ -90,7 +98,7 @@ def iris_machine_days() -> None:
         incremental=Incremental(
             state=STATE + "/history.json",
             start="{{ params.start }}",
-            lookback=timedelta(days=2),
+            lookback=LOOKBACK,
             per_item=True,
         ),
     )
@@ -113,32 +121,24 @@ def iris_machine_days() -> None:
     )
 
     @task
-    def load(
-        fleet: dict[str, Any],
-        history: dict[str, Any],
-        sites: dict[str, Any],
-        stays: dict[str, Any],
-        database: str,
-        time_zone: str,
-    ) -> dict[str, int]:
+    def load(telematics: list[Any], visits: list[Any], database: str, time_zone: str) -> dict[str, int]:
         """Merge what came, and return how many rows were new or had changed."""
         from airflow_provider_trackunit.tables import readings, site_visits
         from airflow_provider_trackunit.tables.merging import merge, merge_machine_days
 
-        # In a time zone the first day that was read again begins up to a day before the one in UTC.
-        since = date.fromisoformat(history["period"]["from"][:10]) - timedelta(days=1)
+        # The days that were read, and one more: in a time zone a day begins up to a day before the one in UTC.
+        period = telematics[-1]["period"]  # None where no machine has a PIN
+        since = period and date.fromisoformat(period["from"][:10]) - timedelta(days=1)
         with open_database(database) as connection:
             return {
-                "readings": merge(connection, "readings", readings([fleet, history])),
+                "readings": merge(connection, "readings", readings(telematics)),
                 "machine_days": merge_machine_days(connection, time_zone=time_zone, since=since),
-                "site_visits": merge(connection, "site_visits", site_visits([sites, stays])),
+                "site_visits": merge(connection, "site_visits", site_visits(visits)),
             }
 
     load(
-        fleet.output,  # type: ignore[arg-type]  # manifests, once the tasks have run
-        history.output,  # type: ignore[arg-type]
-        sites.output,  # type: ignore[arg-type]
-        stays.output,  # type: ignore[arg-type]
+        [fleet.output, history.output],  # manifests, once the tasks have run
+        [sites.output, stays.output],
         "{{ params.database }}",
         "{{ params.time_zone }}",
     )
