@@ -23,7 +23,7 @@ from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.emulator.settings import REAL_FLEET
 from dev.airflow_home import ROOT, AirflowCommandError, AirflowHome, TaskRun, interrupt_once
 from dev.demo_picture import draw
-from dev.demo_report import chosen, flags_by_column, row_of, table_of
+from dev.demo_report import chosen, flags_by_column, held_against, row_of, table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +96,7 @@ def _morning(home: AirflowHome, iris: IrisEmulator, number: int, output: Path) -
 def _report(mornings: list[Morning], iris: IrisEmulator, output: Path) -> str:
     days = _machine_days(output)
     last = [day for day in days if day["day"] == LAST_DAY]
+    right, of = held_against(iris.truth(f"{LAST_DAY}", TIME_ZONE), last)
     stats = iris.stats()
     machines = mornings[-1].tasks["fleet"].result["records"]
     draw([day for day in days if day["day"] <= LAST_DAY], PICTURE)
@@ -106,7 +107,8 @@ def _report(mornings: list[Morning], iris: IrisEmulator, output: Path) -> str:
         "",
         f"{LAST_DAY:%A}, {LAST_DAY}, from midnight to midnight in {TIME_ZONE}:",
         *table_of([row_of(day) for day in chosen(last)]),
-        f"These are those of {len(last)} machines that worked most, and all with a flag. A dash is not known, and not zero.",
+        f"Of {len(last)} machines those that worked most, and all with a flag. A dash is not known, and not zero.",
+        f"Of {of} with a PIN and no flag, {right} have the hours that the emulator's machines really worked.",
         "",
         f"{len(days)} machine days in all, {sum(bool(day['flags']) for day in days)} with a flag. Columns with flags:",
         *table_of(flags_by_column(days)),

@@ -19,12 +19,30 @@ _COLUMNS: Final = {
     "fuel_litres": "litres",
 }
 _MOST: Final = 8
+# Counters say hundredths, so a difference of two is right to one.
+_HUNDREDTH: Final = 0.011
 
 
 def chosen(days: Rows) -> list[Mapping[str, Any]]:
     """Return the machine days of a day that are worth a look: most hours first, then those with a flag."""
     by_hours = sorted(days, key=lambda day: -(day["operating_hours"] or 0.0))
     return [day for place, day in enumerate(by_hours) if place < _MOST or day["flags"]]
+
+
+def held_against(truth: Rows, days: Rows) -> tuple[int, int]:
+    """Return how many machine days are as the emulator says, and of how many: those with a PIN, hours and no flag.
+
+    :param truth: of one day; what was not reported yet when it began and ended is allowed for
+    :param days: of the same day
+    """
+    hours = {day["asset"]: day["operating_hours"] for day in days if not day["flags"]}
+    found = [
+        abs(hours[asset] - one["operating_hours"] - before + after) < _HUNDREDTH
+        for one in truth
+        if hours.get(asset := (one["pin"] or "").strip()) is not None
+        for before, after in [one["unreported"]["operating_hours"]]
+    ]
+    return sum(found), len(found)
 
 
 def row_of(day: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from dev.demo_picture import draw
-from dev.demo_report import chosen, flags_by_column, row_of, table_of
+from dev.demo_report import chosen, flags_by_column, held_against, row_of, table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,10 @@ def test_a_day_on_which_a_counter_fell_is_seen_in_the_picture(tmp_path: Path) ->
 
 
 def test_a_table_has_a_dash_for_what_is_not_known_and_its_numbers_to_the_right() -> None:
-    rows = [{"asset": "ACM1", "hours": 10.256, "flags": ""}, {"asset": "A2", "hours": None, "flags": "fell"}]
+    rows: list[dict[str, Any]] = [
+        {"asset": "ACM1", "hours": 10.256, "flags": ""},
+        {"asset": "A2", "hours": None, "flags": "fell"},
+    ]
     assert table_of(rows) == ["", "  asset  hours  flags", "  ACM1   10.26", "  A2         -  fell", ""]
     assert table_of([]) == []
 
@@ -63,6 +66,15 @@ def test_the_machines_that_worked_most_are_shown_and_all_that_have_a_flag() -> N
     days += [day("BCM1", 1, None, "operating_hours:counter_fell"), day("BCM2", 1, 0.5, "shared_id")]
     assets = [one["asset"] for one in chosen(days)]
     assert assets == [*(f"ACM{hours}" for hours in range(19, 11, -1)), "BCM2", "BCM1"]
+
+
+def test_a_day_is_right_when_it_is_the_true_one_but_for_what_was_not_reported_yet() -> None:
+    def true(pin: str | None, hours: float) -> dict[str, Any]:
+        return {"pin": pin, "operating_hours": hours, "unreported": {"operating_hours": [0.5, 0.2]}}
+
+    days = [day("ACM1", 1, 8.3), day("ACM2", 1, 8.32), day("ACM3", 1, 8.3, "shared_id"), day("ACM4", 1, None)]
+    truth = [true(" ACM1", 8.0), true("ACM2", 8.0), true("ACM3", 8.0), true("ACM4", 8.0), true(None, 8.0)]
+    assert held_against(truth, days) == (1, 2)
 
 
 def test_the_flags_of_a_row_are_told_once_with_their_columns() -> None:
