@@ -1,4 +1,4 @@
-"""Runs the examples once for all tests of this folder, two at a time, each with an emulator of its own."""
+"""Runs the examples that a file of tests names, once for all its tests, two at a time, each with an emulator of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
 EXAMPLES = (
-    "iris_machine_days",
     "iris_backfill",
     "iris_mapped_machines",
     "iris_operating_hours",
@@ -78,10 +77,10 @@ class Runs:
         return self.futures[dag_id].result()
 
 
-@pytest.fixture(scope="session")
-def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
+@pytest.fixture(scope="module")
+def example_runs(migrated_home: AirflowHome, request: pytest.FixtureRequest) -> Iterator[Runs]:
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in EXAMPLES})
+        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in request.module.EXAMPLES})
 
 
 def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
