@@ -1,4 +1,4 @@
-"""Runs the examples once for all tests of this folder, two at a time, each with an emulator of its own."""
+"""Runs the examples that a file of tests names, once for all its tests, two at a time, each with an emulator of its own."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ MAPPED = 4
 # and each knows only its own requests. An answer that takes as long as this keeps 16 at a time below 500 per second.
 LATENCY_MS = 40
 # What a person would give who starts the run: those that write files get a place of their own.
-WITH_OUTPUT = {
+WITH_OUTPUT: dict[str, dict[str, Any]] = {
     "iris_backfill": {"days": 35},
     "iris_operating_hours": {},
     "iris_fleet_to_storage": {},
     "iris_incremental_events": {},
+    "iris_machine_days": {"database": "OUTPUT/machine_days.duckdb", "start": "2026-01-12T00:00:00Z"},
     "iris_mapped_machines": {"machines": MAPPED},
     "iris_site_history": {},
 }
@@ -78,16 +79,16 @@ class Runs:
         return self.futures[dag_id].result()
 
 
-@pytest.fixture(scope="session")
-def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
+@pytest.fixture(scope="module")
+def example_runs(migrated_home: AirflowHome, request: pytest.FixtureRequest) -> Iterator[Runs]:
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in EXAMPLES})
+        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in request.module.EXAMPLES})
 
 
 def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
     home = migrated.copied(migrated.path.parent / dag_id)
     output = home.path / "output"
-    params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
+    params = _params(dag_id, output) if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris, statsd() as (port, metrics):
         iris.settings(latency_ms=LATENCY_MS)
         to_us = {
@@ -99,3 +100,11 @@ def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
         }
         tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params, **to_us)
         return Outcome(home, tasks, output, iris.stats(), iris.requests(), metrics)
+
+
+def _params(dag_id: str, output: Path) -> dict[str, Any]:
+    given = {
+        name: value.replace("OUTPUT", str(output)) if isinstance(value, str) else value
+        for name, value in WITH_OUTPUT[dag_id].items()
+    }
+    return {"output": f"file://{output}", **given}

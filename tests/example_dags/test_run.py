@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
+from tests.example_dags import test_machine_days as machine_days
 from tests.example_dags.conftest import EXAMPLES, MAPPED
 from tests.example_dags.files import DAG_IDS
 
@@ -48,7 +49,7 @@ def records_in(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_example_is_run() -> None:
-    assert sorted(EXAMPLES) == DAG_IDS
+    assert sorted([*EXAMPLES, *machine_days.EXAMPLES]) == DAG_IDS
 
 
 @pytest.mark.parametrize("dag_id", EXAMPLES)
