@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_provider_trackunit._compat import object_storage_path
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisStorageError
+from airflow_provider_trackunit.storage import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,18 +41,22 @@ def read_manifest(output_path: str | ObjectStoragePath, *, conn_id: str | None =
     :param output_path: the folder, as :class:`~.transfers.IrisToObjectStorageOperator` was given it
     :param conn_id: the Airflow connection of the store; None for the one in the path, or the store's default
     :raises FileNotFoundError: when there is no finished result
+    :raises IrisConfigurationError: when the path cannot be one of a store
     :raises IrisStorageError: when the manifest cannot be read as one
     """
     import msgspec
 
-    folder: Any = object_storage_path(output_path, conn_id)
-    data = (folder / "_manifest.json").read_bytes()
+    store = FolderStore.at(output_path, conn_id)
+    # In one call: a file that is opened is asked for its size first, and may be another by the time it is read.
+    data = store.read("_manifest.json")
+    if data is None:
+        raise FileNotFoundError(f"{store.label}/_manifest.json: there is no finished result")
     try:
         manifest: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise IrisStorageError(f"{output_path}/_manifest.json cannot be read ({error})") from None
+        raise IrisStorageError(f"{store.label}/_manifest.json cannot be read ({error})") from None
     if not isinstance(manifest.get("parts"), list):
-        raise IrisStorageError(f"{output_path}/_manifest.json is not the manifest of a transfer")
+        raise IrisStorageError(f"{store.label}/_manifest.json is not the manifest of a transfer")
     return manifest
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisStorageError
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
-from airflow_provider_trackunit.iris.export.parts import Draft
+from airflow_provider_trackunit.iris.export.formats.draft import Draft
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.results import read_batches, read_manifest, read_records
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisStorageError
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
-from airflow_provider_trackunit.iris.export.parts import Draft, request_member
+from airflow_provider_trackunit.iris.export.formats.draft import Draft, request_member
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.tables import readings, site_visits
 
