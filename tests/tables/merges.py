@@ -9,8 +9,8 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
-from airflow_provider_trackunit.iris.export.parts import Draft
+from airflow_provider_trackunit.iris.export.formats.draft import Draft
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.results import read_batches
 from airflow_provider_trackunit.tables.merging import MergeError, merge, merge_machine_days

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.tables import readings
 from airflow_provider_trackunit.tables.schemas import READINGS

@@ -63,10 +63,9 @@ def _month(options: argparse.Namespace, seed: int, folder: Path) -> list[Check]:
     calendar = Calendar(time.time())
     calendar.install()
     # From here on, because they take the clock that they find.
-    from airflow.sdk.io import attach
-
     from airflow_provider_trackunit.emulator import IrisEmulator
     from airflow_provider_trackunit.emulator.handle import CONNECTION_ENV
+    from tests.tables.stores import attach_bucket
     from tests.tables.thirty_days.checks import checks
     from tests.tables.thirty_days.fleet import Books
     from tests.tables.thirty_days.lake import Lake
@@ -75,7 +74,7 @@ def _month(options: argparse.Namespace, seed: int, folder: Path) -> list[Check]:
 
     assets = round(options.machines * _ASSETS_PER_MACHINE)
     lake = Lake(folder / "lake")
-    attach("s3", conn_id="lake", fs=lake)
+    attach_bucket("lake", lake)
     with ExitStack() as stack:
         reached = None if options.without_postgresql else _postgresql(folder, stack)
         iris = stack.enter_context(IrisEmulator.start(assets=assets, seed=seed))

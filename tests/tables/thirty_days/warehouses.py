@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
@@ -14,6 +15,7 @@ from tests.tables.thirty_days.lake import KilledError
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable
     from pathlib import Path
     from random import Random
     from types import TracebackType
@@ -64,18 +66,19 @@ class Warehouses:
         :param dies_after: the process ends after so many of the four merges; None for not
         :raises KilledError: when it does
         """
-        step = 0
+        for step, merging in enumerate(self._steps(rows, since)):
+            if step == dies_after:
+                self.close()
+                self._open()
+                raise KilledError("load")
+            merging()
+
+    def _steps(self, rows: Any, since: dt.date) -> list[Callable[[], int]]:
+        steps: list[Callable[[], int]] = []
         for connection in self.connections:
-            for done in (
-                lambda: merge(connection, "readings", rows),  # noqa: B023 - called at once
-                lambda: merge_machine_days(connection, time_zone=self._time_zone, since=since),  # noqa: B023
-            ):
-                if step == dies_after:
-                    self.close()
-                    self._open()
-                    raise KilledError("load")
-                done()
-                step += 1
+            steps.append(partial(merge, connection, "readings", rows))
+            steps.append(partial(merge_machine_days, connection, time_zone=self._time_zone, since=since))
+        return steps
 
     def load_while_it_goes_away(self, rows: Any, since: dt.date, chance: Random) -> None:
         """Merge while PostgreSQL ends the session at some moment; what was not merged then is merged again."""
