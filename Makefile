@@ -1,6 +1,6 @@
 # Everything a developer types. Needs make and Python 3.11 or newer; all else is installed into .envs/.
 #
-# AIRFLOW chooses the Airflow: 2.11, 3.0, 3.1, 3.2 or 3.3 (default).
+# AIRFLOW chooses the Airflow: 2.11, 3.0, 3.1, 3.2, 3.3 (default) or 3.4.
 # PYTHON  chooses the interpreter that makes the environments.
 
 AIRFLOW ?= 3.3
@@ -14,7 +14,7 @@ READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environmen
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2) runs the tests on another Airflow."
+	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2, 3.4) runs the tests on another Airflow."
 
 demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
 	@$(READY) -m dev.demo

@@ -13,7 +13,8 @@ from airflow import __version__ as _airflow_version
 AIRFLOW_VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from airflow.sdk import (
         BaseHook,
@@ -111,12 +112,26 @@ __all__ = [
     "mask_secrets",
     "mask_secrets_in_loop",
     "object_storage_path",
+    "reschedule_decision",
     "retry_policy_argument",
     "run_times",
 ]
 
 
-def retry_policy_argument(policy: Any, default: type[Any]) -> dict[str, Any]:
+def reschedule_decision(
+    delay: timedelta, reason: str, *, most: int, within: timedelta
+) -> RetryDecision | None:
+    """Return the decision that a task runs again later without using up a retry; None before Airflow 3.4."""
+    reschedule: Any = getattr(RetryDecision, "reschedule", None)
+    if reschedule is None:
+        return None
+    decision: RetryDecision = reschedule(
+        delay, max_reschedules=most, reschedule_timeout=within, reason=reason
+    )
+    return decision
+
+
+def retry_policy_argument(policy: Any, default: Callable[[], Any]) -> dict[str, Any]:
     """Return the keyword argument that gives an operator its retry policy, where Airflow has them (3.3)."""
     if AIRFLOW_VERSION >= (3, 3):
         return {"retry_policy": default() if policy is None else policy}

@@ -38,7 +38,7 @@ def test_it_leads_from_what_there_is_over_a_first_run_to_the_reference() -> None
 
 
 def test_the_versions_are_those_of_the_environments() -> None:
-    table = re.findall(r"^\| (\d\.\d+) \| ([\d.]+) \|", README, re.MULTILINE)
+    table = re.findall(r"^\| (\d\.\d+) \| ([\w.]+) \|", README, re.MULTILINE)
     assert table == [(series, airflow.release) for series, airflow in AIRFLOWS.items()]
 
 

@@ -17,7 +17,6 @@ import random
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from contextlib import contextmanager
 from importlib import import_module
@@ -101,11 +100,11 @@ class Reader(threading.Thread):
 
 
 def kill_writers_beside_a_reader(
-    output_path: str, conn_id: str | None, *, for_s: float, seed: int
+    output_path: str, conn_id: str | None, *, runs: int, seed: int
 ) -> Counter[str]:
     """Let runs follow each other, their writers killed at random, while a reader looks on.
 
-    :param for_s: how long new runs begin
+    :param runs: how many; the first and the last are not disturbed
     :return: what the reader saw, and how many tries were killed and ended well
     :raises BrokenPromiseError: when the reader saw what it may not, or a last run that nobody disturbs does not succeed
     """
@@ -119,17 +118,12 @@ def kill_writers_beside_a_reader(
         iris.settings(latency_ms=5)
         reader = Reader(output_path, conn_id, expected)
         reader.start()
-        end = time.monotonic() + for_s
-        number = 0
-        while reader.is_alive():
-            number += 1
+        for number in range(1, runs + 1):
             run_id = f"run {number}"
             expected[run_id] = _another_fleet(iris, chance)
-            last = time.monotonic() > end
-            # The first and the last run are not disturbed, and the others are.
-            undisturbed = last or number == 1
+            undisturbed = number in {1, runs}
             writers = [
-                processes.Process(target=writer.write, args=(output_path, conn_id, run_id))
+                processes.Process(target=writer.write, args=(dict(os.environ), output_path, conn_id, run_id))
                 for _ in range(1 if undisturbed else chance.randint(1, 3))
             ]
             for one in writers:
@@ -144,7 +138,7 @@ def kill_writers_beside_a_reader(
                 counts[
                     {0: "tries that ended well", -9: "tries killed"}.get(one.exitcode or 0, "tries failed")
                 ] += 1
-            if last:
+            if not reader.is_alive():
                 break
         reader.finish()
         manifest = read_manifest(output_path, conn_id=conn_id)
@@ -197,14 +191,14 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stores", nargs="*", choices=[*STORES, []], help="file, s3; without any, both")
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randint(1, 10**6))
     arguments = parser.parse_args()
     for name in arguments.stores or STORES:
         with STORES[name]() as (output_path, conn_id):
             try:
                 seen = kill_writers_beside_a_reader(
-                    output_path, conn_id, for_s=arguments.seconds, seed=arguments.seed
+                    output_path, conn_id, runs=arguments.runs, seed=arguments.seed
                 )
             except BrokenPromiseError as error:
                 raise SystemExit(f"{name}, seed {arguments.seed}: {error}") from error

@@ -14,6 +14,6 @@ def test_in_s3_a_reader_sees_whole_results_alone_once_there_is_one(monkeypatch: 
     for name in ("AIRFLOW_CONN_TRACKUNIT_DEFAULT", "AIRFLOW_CONN_READER_BESIDE_WRITERS"):
         monkeypatch.setenv(name, "")  # what the run sets goes with the test
     with bucket() as (output_path, conn_id):
-        seen = kill_writers_beside_a_reader(output_path, conn_id, for_s=0.5, seed=7)
+        seen = kill_writers_beside_a_reader(output_path, conn_id, runs=4, seed=7)
     assert seen["whole"] > 0
     assert seen["tries that ended well"] >= 2

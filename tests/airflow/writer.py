@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +14,9 @@ PAGE_SIZE = 10
 PART_BYTES = 20_000
 
 
-def write(output_path: str, conn_id: str | None, run_id: str) -> None:
-    """Run the transfer of one run."""
+def write(environment: dict[str, str], output_path: str, conn_id: str | None, run_id: str) -> None:
+    """Run the transfer of one run, with an environment that names the connections."""
+    os.environ.update(environment)
     operator = IrisToObjectStorageOperator(
         task_id="pull",
         endpoint=ENDPOINT,
