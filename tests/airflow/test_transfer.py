@@ -153,7 +153,9 @@ def test_a_post_to_an_unknown_path_is_walked_where_that_is_written_out(
     # One at a time: the answers have an order, and each says which page it is.
     for number in range(3):
         answer_with(iris_connection, ORDERS, {**PAGE_OF_ORDERS, "number": number}, times=1)
-    manifest = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True, max_concurrency=1).execute(context())
+    manifest = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True, max_concurrency=1).execute(
+        context()
+    )
     assert manifest["records"] == manifest["announced"] == len(iris_connection.requests(ORDERS)) == 3
 
 
