@@ -22,8 +22,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisRateLimitError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.http.answers import check
-from airflow_provider_trackunit.iris.http.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.answers.judging import check
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
 from airflow_provider_trackunit.iris.http.steps import GetToken, Send, Sleep, Step
