@@ -10,7 +10,7 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui quick test fuzz model reader tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui quick test fuzz model reader tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs release-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ docs: ## Build the site of the docs into site/, with no warning
 
 e2e-celery: ## Kill a real Celery worker in the middle of a fan-out, between PostgreSQL and Redis
 	@environment=$$($(PYTHON) -m dev.environments --e2e) && $$environment/bin/python -m tests.e2e.workers
+
+release-check: ## Say what is missing before a release
+	@$(PYTHON) -m dev.release_check
 
 clean: ## Remove the environments, scratch files and caches
 	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist site mutants

@@ -182,6 +182,20 @@ async def connection_in_loop(conn_id: str) -> Any:
     return await aget_connection(conn_id)
 
 
+def connection_of_command_line(conn_id: str) -> Any:
+    """Return a connection as Airflow's own commands find it, in its database too; None where there is none.
+
+    The hook's way asks the supervisor of a task for it on Airflow 3, and a command has none.
+    """
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined,unused-ignore]
+    from airflow.models.connection import Connection
+
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None
+
+
 def mask_secrets(*secrets: str) -> None:
     """Let Airflow keep secrets out of all logs."""
     for secret in filter(_can_be_masked, secrets):
