@@ -1,4 +1,4 @@
-"""Runs the examples once for all tests of this folder, two at a time, each with an emulator of its own."""
+"""Runs the examples once for all tests of this folder, in one Airflow, each with an emulator of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
+from dev.airflow_home import EXAMPLES as EXAMPLE_DAGS
+from dev.airflow_process import OneProcessHome
 from tests.example_dags.files import DAG_IDS
 
 if TYPE_CHECKING:
@@ -78,13 +80,13 @@ class Runs:
 
 @pytest.fixture(scope="session")
 def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in EXAMPLES})
+    path = migrated_home.copied(migrated_home.path.parent / "examples").path
+    with OneProcessHome(path, EXAMPLE_DAGS) as home, ThreadPoolExecutor(max_workers=1) as pool:
+        yield Runs({dag_id: pool.submit(_run, home, dag_id) for dag_id in EXAMPLES})
 
 
-def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
-    home = migrated.copied(migrated.path.parent / dag_id)
-    output = home.path / "output"
+def _run(home: AirflowHome, dag_id: str) -> Outcome:
+    output = home.path / "output" / dag_id
     params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris:
         iris.settings(latency_ms=LATENCY_MS)
