@@ -353,29 +353,6 @@ def test_a_folder_is_named_in_lineage_without_its_connection(folder: str, expect
     assert dataset_of(folder) == expected
 
 
-def test_lineage_names_the_endpoint_and_the_folder_once_with_its_records(
-    iris_connection: IrisEmulator, tmp_path: Path
-) -> None:
-    operator = transfer(tmp_path)
-    operator.execute(context())
-    lineage = operator.get_openlineage_facets_on_complete(None)
-    assert [(one.namespace, one.name) for one in lineage.inputs] == [(iris_connection.url, ASSETS)]
-    (output,) = lineage.outputs
-    assert (output.namespace, output.name) == ("file", str(tmp_path))
-    assert output.outputFacets["outputStatistics"].rowCount == 250
-
-
-def test_the_extractor_of_the_openlineage_provider_finds_it(
-    iris_connection: IrisEmulator, tmp_path: Path
-) -> None:
-    manager = import_module("airflow.providers.openlineage.extractors.manager").ExtractorManager()
-    operator = transfer(tmp_path)
-    operator.execute(context())
-    extractor = manager._get_extractor(operator)
-    lineage = extractor.extract_on_complete(None)
-    assert [one.name for one in lineage.outputs] == [str(tmp_path)]
-
-
 def test_the_counts_go_to_the_events_of_the_outlets(iris_connection: IrisEmulator, tmp_path: Path) -> None:
     asset: Any
     if AIRFLOW_VERSION >= (3, 0):
