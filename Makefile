@@ -1,6 +1,6 @@
 # Everything a developer types. Needs make and Python 3.11 or newer; all else is installed into .envs/.
 #
-# AIRFLOW chooses the Airflow: 2.11, 3.0, 3.1, 3.2 or 3.3 (default).
+# AIRFLOW chooses the Airflow: 2.11, 3.0, 3.1, 3.2, 3.3 (default) or 3.4.
 # PYTHON  chooses the interpreter that makes the environments.
 
 AIRFLOW ?= 3.3
@@ -10,11 +10,11 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui quick test fuzz tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs clean
+.PHONY: help demo ui quick test fuzz model reader tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs release-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2) runs the tests on another Airflow."
+	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2, 3.4) runs the tests on another Airflow."
 
 demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
 	@$(READY) -m dev.demo
@@ -30,6 +30,12 @@ test: ## Check format, lint, types and run all tests
 
 fuzz: ## Try 10,000 examples of every entry of outside bytes, and 500 sequences of the model of a transfer
 	@$(READY) -m pytest --numprocesses=auto --hypothesis-profile=nightly tests/fuzz tests/iris/export/test_model.py
+
+model: ## Let 2,000 sequences of 30 steps happen to a transfer: kills, faults, two writers, clocks (an hour)
+	@$(READY) -m pytest --hypothesis-profile=sequences tests/iris/export/test_model.py
+
+reader: ## Follow a result in a folder and in S3 while its writers are killed at random (four minutes)
+	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(READY) -m tests.airflow.reader_beside_writers
 
 tables: ## Make machine days of 1,000 fleets on Arrow, in DuckDB and in a PostgreSQL, and merge into both
 	@$(READY) -m pytest --hypothesis-profile=fleets tests/tables tests/tables/against_postgresql.py
@@ -75,6 +81,9 @@ docs: ## Build the site of the docs into site/, with no warning
 
 e2e-celery: ## Kill a real Celery worker in the middle of a fan-out, between PostgreSQL and Redis
 	@environment=$$($(PYTHON) -m dev.environments --e2e) && $$environment/bin/python -m tests.e2e.workers
+
+release-check: ## Say what is missing before a release
+	@$(PYTHON) -m dev.release_check
 
 clean: ## Remove the environments, scratch files and caches
 	rm -rf .envs .airflow .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist site mutants

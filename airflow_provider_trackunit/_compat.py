@@ -13,7 +13,8 @@ from airflow import __version__ as _airflow_version
 AIRFLOW_VERSION = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from airflow.sdk import (
         BaseHook,
@@ -111,12 +112,26 @@ __all__ = [
     "mask_secrets",
     "mask_secrets_in_loop",
     "object_storage_path",
+    "reschedule_decision",
     "retry_policy_argument",
     "run_times",
 ]
 
 
-def retry_policy_argument(policy: Any, default: type[Any]) -> dict[str, Any]:
+def reschedule_decision(
+    delay: timedelta, reason: str, *, most: int, within: timedelta
+) -> RetryDecision | None:
+    """Return the decision that a task runs again later without using up a retry; None before Airflow 3.4."""
+    reschedule: Any = getattr(RetryDecision, "reschedule", None)
+    if reschedule is None:
+        return None
+    decision: RetryDecision = reschedule(
+        delay, max_reschedules=most, reschedule_timeout=within, reason=reason
+    )
+    return decision
+
+
+def retry_policy_argument(policy: Any, default: Callable[[], Any]) -> dict[str, Any]:
     """Return the keyword argument that gives an operator its retry policy, where Airflow has them (3.3)."""
     if AIRFLOW_VERSION >= (3, 3):
         return {"retry_policy": default() if policy is None else policy}
@@ -165,6 +180,20 @@ async def connection_in_loop(conn_id: str) -> Any:
 
         aget_connection = sync_to_async(BaseHook.get_connection)
     return await aget_connection(conn_id)
+
+
+def connection_of_command_line(conn_id: str) -> Any:
+    """Return a connection as Airflow's own commands find it, in its database too; None where there is none.
+
+    The hook's way asks the supervisor of a task for it on Airflow 3, and a command has none.
+    """
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined,unused-ignore]
+    from airflow.models.connection import Connection
+
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None
 
 
 def mask_secrets(*secrets: str) -> None:

@@ -80,7 +80,7 @@ class CallsEndpoint(BaseOperator):
         **kwargs: Any,
     ) -> None:
         with _unknown_arguments_explained(kwargs):
-            super().__init__(**retry_policy_argument(retry_policy, IrisRetryPolicy), **kwargs)
+            super().__init__(**retry_policy_argument(retry_policy, self._own_retry_policy), **kwargs)
         self.endpoint = endpoint
         self.method = method
         self.path_params = path_params
@@ -96,6 +96,9 @@ class CallsEndpoint(BaseOperator):
         self._templates_name_params = (
             re.search(r"\bparams\b", f"{endpoint} {self.request_arguments()}") is not None
         )
+
+    def _own_retry_policy(self) -> RetryPolicy:
+        return IrisRetryPolicy()
 
     @cached_property
     def hook(self) -> IrisHook:

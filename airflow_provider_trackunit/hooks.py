@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from airflow_provider_trackunit import connection
 from airflow_provider_trackunit._compat import BaseHook, mask_secrets
@@ -61,6 +61,12 @@ class IrisHook(BaseHook):
         self.longest_sleep_s = math.inf
         self._given = given_settings(timeout_s=timeout_s, max_attempts=max_attempts, max_wait_s=max_wait_s)
         self._client: IrisClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -154,6 +160,11 @@ class IrisHook(BaseHook):
         The arguments are those of :meth:`pages`.
         """
         return itertools.chain.from_iterable(page.records for page in self.pages(endpoint, **arguments))
+
+    def close(self) -> None:
+        """Close the connections. The hook can be used again, with the same token; it then opens new ones."""
+        if self._client is not None:
+            self._client.close()
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the credentials work, and what was granted or what failed; within 15 seconds.

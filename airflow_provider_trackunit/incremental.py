@@ -9,7 +9,7 @@ from airflow_provider_trackunit._compat import run_times
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit._compat import Context
-    from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.folder.store import Store
     from airflow_provider_trackunit.iris.export.incremental.reading import Reading, RunTime
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.http.tokens import Credentials

@@ -11,15 +11,18 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_provider_trackunit._compat import object_storage_path
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisStorageError
+from airflow_provider_trackunit.storage import FolderStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.sdk import ObjectStoragePath
+
+_T = TypeVar("_T")
 
 # Read at a time, before decompression.
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -34,18 +37,22 @@ def read_manifest(output_path: str | ObjectStoragePath, *, conn_id: str | None =
     :param output_path: the folder, as :class:`~.transfers.IrisToObjectStorageOperator` was given it
     :param conn_id: the Airflow connection of the store; None for the one in the path, or the store's default
     :raises FileNotFoundError: when there is no finished result
+    :raises IrisConfigurationError: when the path cannot be one of a store
     :raises IrisStorageError: when the manifest cannot be read as one
     """
     import msgspec
 
-    folder: Any = object_storage_path(output_path, conn_id)
-    data = (folder / "_manifest.json").read_bytes()
+    store = FolderStore.at(output_path, conn_id)
+    # In one call: a file that is opened is asked for its size first, and may be another by the time it is read.
+    data = store.read("_manifest.json")
+    if data is None:
+        raise FileNotFoundError(f"{store.label}/_manifest.json: there is no finished result")
     try:
         manifest: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise IrisStorageError(f"{output_path}/_manifest.json cannot be read ({error})") from None
+        raise IrisStorageError(f"{store.label}/_manifest.json cannot be read ({error})") from None
     if not isinstance(manifest.get("parts"), list):
-        raise IrisStorageError(f"{output_path}/_manifest.json is not the manifest of a transfer")
+        raise IrisStorageError(f"{store.label}/_manifest.json is not the manifest of a transfer")
     return manifest
 
 
@@ -59,24 +66,71 @@ def read_records(manifest: Mapping[str, Any], *, conn_id: str | None = None) -> 
     :param conn_id: the Airflow connection of the store; None for the one of the manifest
     :raises IrisConfigurationError: when it is no manifest
     :raises FileNotFoundError: when a part is gone, because a newer result has taken the place of this one
-    :raises IrisStorageError: when a part holds another number of records than the manifest says
+    :raises IrisStorageError: when a part cannot be read, or holds another number of records than the manifest says
     """
+    _refuse_no_manifest(manifest)
+    if manifest.get("format") == "parquet":
+        return (record for batch in read_batches(manifest, conn_id=conn_id) for record in batch.to_pylist())
+    return _whole(manifest, conn_id, _lines, _one)
+
+
+def read_batches(manifest: Mapping[str, Any], *, conn_id: str | None = None) -> Iterator[Any]:
+    """Yield the rows of a typed result as record batches of Arrow (``pyarrow.RecordBatch``), some thousand rows each.
+
+    All of them have the same schema, whose fields say in their metadata what a column's unit is, and where in a record
+    its value was::
+
+        table = pyarrow.Table.from_batches(read_batches(manifest))
+
+    :param manifest: and
+    :param conn_id: as for :func:`read_records`
+    :raises IrisConfigurationError: when it is no manifest of a typed result, or pyarrow is not installed
+    :raises FileNotFoundError: when a part is gone, because a newer result has taken the place of this one
+    :raises IrisStorageError: when a part cannot be read, or holds another number of records than the manifest says
+    """
+    _refuse_no_manifest(manifest)
+    if manifest.get("format") != "parquet":
+        raise IrisConfigurationError(
+            "manifest: of a typed result (file_format='parquet'); read others with read_records"
+        )
+    return _whole(manifest, conn_id, _batches, len)
+
+
+def _refuse_no_manifest(manifest: Mapping[str, Any]) -> None:
     if not isinstance(manifest.get("parts"), list) or not manifest.get("output_path"):
         raise IrisConfigurationError("manifest: give what the transfer returned, or what read_manifest did")
-    return _records_of(manifest, conn_id)
 
 
-def _records_of(manifest: Mapping[str, Any], conn_id: str | None) -> Iterator[dict[str, Any]]:
+def _whole(
+    manifest: Mapping[str, Any],
+    conn_id: str | None,
+    read: Callable[[Any], Iterator[_T]],
+    size: Callable[[_T], int],
+) -> Iterator[_T]:
+    """Yield what every part holds, and refuse a part that is damaged."""
     folder: Any = object_storage_path(manifest["output_path"], conn_id or manifest.get("output_conn_id"))
     for part in manifest["parts"]:
         path = folder / part["name"]
-        rows = _rows(path) if part["name"].endswith(".parquet") else _lines(path)
         count = 0
-        for record in rows:
-            count += 1
-            yield record
+        for found in _readable(path, read(path)):
+            count += size(found)
+            yield found
         if count != part["records"]:
             raise IrisStorageError(f"{path} holds {count} records, and the manifest says {part['records']}")
+
+
+def _readable(path: Any, found: Iterator[_T]) -> Iterator[_T]:
+    import msgspec
+
+    try:
+        yield from found
+    # What pyarrow says of a file that is none is a ValueError.
+    except (msgspec.MsgspecError, RecursionError, zlib.error, EOFError, ValueError) as error:
+        raise IrisStorageError(f"{path} cannot be read ({error})") from error
+
+
+def _one(_record: object) -> int:
+    return 1
 
 
 def _lines(path: Any) -> Iterator[dict[str, Any]]:
@@ -99,9 +153,11 @@ def _chunks(path: Any) -> Iterator[bytes]:
             yield unpack.decompress(chunk) if packed else chunk
     if packed:
         yield unpack.flush()
+        if not unpack.eof:
+            raise EOFError("it is cut off")
 
 
-def _rows(path: Any) -> Iterator[dict[str, Any]]:
+def _batches(path: Any) -> Iterator[Any]:
     try:
         from pyarrow import parquet
     except ImportError:
@@ -109,6 +165,4 @@ def _rows(path: Any) -> Iterator[dict[str, Any]]:
             "A typed result is read with pyarrow: pip install 'airflow-provider-trackunit[parquet]'"
         ) from None
     with path.open("rb") as file:
-        for batch in parquet.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS):
-            rows: Iterable[dict[str, Any]] = batch.to_pylist()
-            yield from rows
+        yield from parquet.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS)

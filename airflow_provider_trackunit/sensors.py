@@ -26,12 +26,13 @@ from airflow_provider_trackunit.deferral import (
     validated,
 )
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
+from airflow_provider_trackunit.retry import IrisRetryPolicy
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from airflow_provider_trackunit._compat import Context
+    from airflow_provider_trackunit._compat import Context, RetryPolicy
     from airflow_provider_trackunit.iris.watch.patience import Patience
 
 # Spreading requests over a limit per second takes up to a second; that is no reason to give up a poke.
@@ -63,6 +64,9 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         super().__init__(**kwargs)
         self.condition = condition
         self._not_before = 0.0
+
+    def _own_retry_policy(self) -> RetryPolicy:
+        return IrisRetryPolicy(reschedules=False)
 
     def _longest_sleep_s(self) -> float:
         return max(self.poke_interval, _LEAST_WAIT_S)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
-from airflow_provider_trackunit.iris.export.folder import storing
+from airflow_provider_trackunit.iris.export.folder.store import Files
 from airflow_provider_trackunit.iris.export.incremental.claims import Claim
 from airflow_provider_trackunit.iris.export.incremental.cursors import (
     Cursors,
@@ -80,8 +80,7 @@ def _change(url: str, conn_id: str | None, change: Callable[[Cursors], Cursors])
     claim.take()
     try:
         changed = change(_read(store, name))
-        with storing(store.label, name):
-            store.write(name, write_cursors(changed))
+        Files(store).write(name, write_cursors(changed))
     finally:
         claim.withdraw()
     found: dict[str, Any] = msgspec.to_builtins(changed)
@@ -89,8 +88,7 @@ def _change(url: str, conn_id: str | None, change: Callable[[Cursors], Cursors])
 
 
 def _read(store: FolderStore, name: str) -> Cursors:
-    with storing(store.label, name):
-        data = store.read(name)
+    data = Files(store).read(name)
     if data is None:
         raise FileNotFoundError(f"{store.label}/{name}: there is no such file")
     return read_cursors(data, f"{store.label}/{name}")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
-    from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.folder.store import Store
+    from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.export.incremental.reading import Reading
-    from airflow_provider_trackunit.iris.export.parts import Encoding
     from airflow_provider_trackunit.iris.export.request import ExportRequest
 
 __all__ = ["Incremental", "IrisToObjectStorageOperator"]
@@ -206,7 +206,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         reading: Reading | None = None,
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
-        from airflow_provider_trackunit.iris.export.folder import progress_in
+        from airflow_provider_trackunit.iris.export.folder.checkpoint import progress_in
 
         if not self.deferrable:
             return
@@ -265,7 +265,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
 
         :raises IrisConfigurationError: when it is not known, or the columns cannot be
         """
-        from airflow_provider_trackunit.iris.export.parts import lines_encoding
+        from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 
         chosen = self.compression != _BY_FORMAT
         if self.file_format == "jsonl":
@@ -276,7 +276,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             raise IrisConfigurationError(
                 f"file_format: {self.file_format!r} is neither 'jsonl' nor 'parquet'"
             )
-        from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+        from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
         from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 
         # The names are those of the endpoint, so that an empty list of items gives the same columns.

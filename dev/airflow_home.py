@@ -149,14 +149,23 @@ class AirflowHome:
 
     def _last_run(self, dag_id: str) -> list[TaskRun]:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
+            xcom, of_task = (
+                ("xcom_v2", "x.task_instance_id = t.id")
+                if _is_3_4(database)
+                else ("xcom", "x.dag_id = t.dag_id and x.run_id = t.run_id and x.task_id = t.task_id")
+            )
             rows = database.execute(
-                "select t.task_id, t.state, x.value from task_instance t "
-                "left join xcom x on x.dag_id = t.dag_id and x.run_id = t.run_id and x.task_id = t.task_id "
-                "and x.key = 'return_value' where t.dag_id = ? and t.run_id = "
+                "select t.task_id, t.state, x.value from task_instance t "  # noqa: S608 - our own text
+                f"left join {xcom} x on {of_task} and x.key = 'return_value' where t.dag_id = ? and t.run_id = "
                 "(select run_id from dag_run where dag_id = ? order by id desc limit 1)",
                 (dag_id, dag_id),
             ).fetchall()
         return [TaskRun(task_id, state, _decoded(value)) for task_id, state, value in rows]
+
+
+def _is_3_4(database: sqlite3.Connection) -> bool:
+    """Return whether a database is one of Airflow 3.4, which keeps results by task instance."""
+    return database.execute("select 1 from sqlite_master where name = 'xcom_v2'").fetchone() is not None
 
 
 def interrupt_once() -> None:

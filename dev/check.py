@@ -61,7 +61,7 @@ QUICK = {
         "tests/iris/test_errors.py",
         "tests/iris/test_secrecy.py",
         "tests/iris/export/test_manifest.py",
-        "tests/iris/export/test_parts.py",
+        "tests/iris/export/formats/test_draft.py",
     ]
 }
 

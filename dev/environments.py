@@ -42,15 +42,24 @@ class Airflow:
     :param newest_python: the newest Python it runs on; the oldest is 3.11, because of the provider itself
     :param packages_until: the day whose newest packages it is installed with. Airflow names no upper bounds, so
         an old release breaks under packages that are newer than it
+    :param task_sdk: the pre-release of Airflow's task SDK that goes with a pre-release of Airflow; None for a release
     """
 
     release: str
     newest_python: Version
     packages_until: str | None = None
+    task_sdk: str | None = None
 
     def packages_of_its_time(self) -> list[str]:
         """Return the arguments that install what its users had."""
         return ["--exclude-newer", self.packages_until] if self.packages_until else []
+
+    def requirements(self) -> list[str]:
+        """Return the packages of Airflow itself. A pre-release of each is named: of nothing else may there be one."""
+        named = [f"apache-airflow=={self.release}"]
+        if self.task_sdk:
+            named += [f"apache-airflow-core=={self.release}", f"apache-airflow-task-sdk=={self.task_sdk}"]
+        return named
 
 
 AIRFLOWS = {
@@ -59,7 +68,9 @@ AIRFLOWS = {
     "3.1": Airflow("3.1.8", (3, 13), "2026-03-20"),
     "3.2": Airflow("3.2.2", (3, 14), "2026-06-10"),
     "3.3": Airflow("3.3.2", (3, 14)),
+    "3.4": Airflow("3.4.0b2", (3, 14), task_sdk="1.4.0b2"),
 }
+#: The newest release, which the code is checked against the types of; what is newer is a pre-release.
 NEWEST = "3.3"
 #: What has an environment of its own, because of the packages that it needs; the names are those of extras.
 PURPOSES = {
@@ -84,7 +95,7 @@ def ensure(series: str, purpose: str = "") -> Path:
     airflow = AIRFLOWS[series]
     place = ENVIRONMENTS / f"airflow-{airflow.release}{purpose and f'-{purpose}'}"
     packages = [
-        f"apache-airflow=={airflow.release}",
+        *airflow.requirements(),
         "--editable",
         f"{ROOT}[{_extras(airflow, purpose)}]",
     ]

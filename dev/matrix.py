@@ -146,7 +146,7 @@ def _result(row: Row, python: str, tree: Path, wheel: Path) -> Result:
 def _environment(row: Row, python: str, tree: Path, wheel: Path) -> Path:
     """Return the row's environment, kept from run to run, with this very wheel in it."""
     pins = ["--constraint", str(_lowest(row, python, tree))] if row.lowest else []
-    airflow = [*row.airflow.packages_of_its_time(), f"apache-airflow=={row.airflow.release}"]
+    airflow = [*row.airflow.packages_of_its_time(), *row.airflow.requirements()]
     ours = f"{DISTRIBUTION}[test] @ {wheel.as_uri()}"
     place = make(row.place, lambda: python, f"{row}\n{python}\n{rules()}\n", *airflow, *pins, ours)
     into = ["--python", str(place / "bin" / "python")]
@@ -161,7 +161,7 @@ def _lowest(row: Row, python: str, tree: Path) -> Path:
     """
     file = tree.parent / "lowest.txt"
     oldest = tree.parent / "oldest.txt"
-    oldest.write_text(f"apache-airflow=={row.airflow.release}\n")
+    oldest.write_text("\n".join(row.airflow.requirements()))
     quietly = ["--quiet", "--no-header", "--no-annotate", "--output-file", str(file)]
     when = ["--python", python, *row.airflow.packages_of_its_time(), "--constraint", str(oldest)]
     what = ["--resolution", "lowest-direct", "--extra", "emulator", str(tree / "pyproject.toml")]

@@ -2,24 +2,27 @@
 
 A page of the docs names what stands elsewhere in the repository by an ordinary link, so that it can be followed where
 the page is read as a file. On the site there is nothing to follow, so a link that is a paragraph of its own is replaced
-by what it leads to: a section of the README, the changelog, or an example with its explanation. Every other such link
-leads to the page that shows it.
+by what it leads to: the changelog, or an example with its explanation. Every other such link leads to the page that shows
+it. Cells of tables get the name of their column, with which the style sheet sets them below each other on a phone.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dev.environments import AIRFLOWS, version
 from dev.house import drawing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 
 _HOUSE = "<!-- house -->"
+_VERSION = "<!-- version -->"
 _OUTWARDS = r"\[([^\]]+)\]\(((?:\.\./)+[^)#\s]+)(?:#([^)\s]+))?\)"
 _LINK = re.compile(_OUTWARDS)
 _PARAGRAPH = re.compile(rf"(?<=\n\n){_OUTWARDS}(?=\n\n|\n?\Z)")
@@ -29,12 +32,41 @@ _FENCES = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 _ROLE = re.compile(r":(?:class|func|meth|mod):<code>~?\.?(?:\w+\.)*(\w+)</code>")
 _LITERAL_BLOCK = re.compile(r"<p>::</p>\n?")
 _CODE = re.compile(r"<(code|pre)\b.*?</\1>", re.DOTALL)
+_TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 _RAW_FIELD = re.compile(r":(?:param|raises|return|class|func|meth|mod)\b[^<]*")
 
 
+def on_config(config: Any) -> Any:
+    """Return the settings of the site, with the address of the repository where the package names one."""
+    config.repo_url = repository()
+    return config
+
+
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Return a page with what its links lead to, and with the drawing of the house where its place is."""
-    return shown(markdown, page.file.src_uri).replace(_HOUSE, f"<div>{drawing()}</div>")
+    """Return a page with what its links lead to, and with the drawing of the house and the version where their places are."""
+    text = shown(markdown, page.file.src_uri).replace(_HOUSE, f"<div>{drawing()}</div>")
+    return text.replace(_VERSION, about())
+
+
+def repository() -> str | None:
+    """Return the address of the repository, None while the package has none."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    address: str | None = project.get("urls", {}).get("Repository")
+    return address
+
+
+def about() -> str:
+    """Return version, supported versions and repository in a sentence each."""
+    airflows, address = list(AIRFLOWS), repository()
+    where = (
+        f"The repository is <{address}>."
+        if address
+        else "It is not on PyPI yet: install it from the repository."
+    )
+    return (
+        f"**Version {version()}**, for Airflow {airflows[0]} and {airflows[1]} to {airflows[-1]} and Python 3.11 to 3.13. "
+        f"Apache-2.0. {where} [What has changed](changelog.md)"
+    )
 
 
 def on_page_content(html: str, *, page: Any, **_: Any) -> str:
@@ -46,7 +78,20 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
     raw = _RAW_FIELD.search(_CODE.sub("", readable))
     if raw:
         raise ValueError(f"{page.file.src_uri}: a docstring shows as text: {raw[0]}")
-    return readable
+    return _TABLE.sub(lambda table: named_cells(table[0]), readable)
+
+
+def named_cells(table: str) -> str:
+    """Return a table of HTML with the name of its column at each cell."""
+    names = [
+        re.sub(r"<[^>]+>", "", name).strip() for name in re.findall(r"<th[^>]*>(.*?)</th>", table, re.DOTALL)
+    ]
+
+    def named(row: re.Match[str]) -> str:
+        columns = iter(names)
+        return re.sub(r"<td\b", lambda _: f'<td data-column="{next(columns, "")}"', row[0])
+
+    return re.sub(r"<tr>.*?</tr>", named, table, flags=re.DOTALL)
 
 
 def shown(markdown: str, source: str) -> str:
@@ -62,17 +107,6 @@ def shown(markdown: str, source: str) -> str:
     return "".join(pieces)
 
 
-def section(text: str, anchor: str) -> str:
-    """Return what stands below a heading, up to the next one of its rank; the headings in it are of the second rank."""
-    bare = _FENCES.sub(lambda code: re.sub(r"^#", " ", code[0], flags=re.MULTILINE), text)
-    headings = list(re.finditer(r"^(#+) (.+)$", bare, re.MULTILINE))
-    for number, heading in enumerate(headings):
-        if slug(heading[2]) == anchor:
-            ends = [one.start() for one in headings[number + 1 :] if len(one[1]) <= len(heading[1])]
-            return text[heading.end() : ends[0] if ends else len(text)].strip()
-    raise ValueError(f"there is no heading #{anchor}")
-
-
 def slug(heading: str) -> str:
     """Return the anchor of a heading, as GitHub, GitLab and mkdocs make it."""
     return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip())
@@ -86,19 +120,17 @@ def example(text: str) -> tuple[str, str]:
 
 def _content(link: re.Match[str], source: str) -> str:
     """Return what a link leads to; the link itself, where it leads to another page."""
-    path, anchor = _target(link[2], source), link[3] or ""
+    path = _target(link[2], source)
     if path.startswith("docs/"):
         return link[0]
     text = (ROOT / path).read_text()
     if path.startswith("example_dags/"):
         explanation, code = example(text)
         return f'<a id="{_name(path)}"></a>\n{explanation}\n\n```python title="{path}"\n{code}\n```'
-    paragraphs = (section(text, anchor) if anchor else text.partition("\n")[2].strip()).split("\n\n")
-    # What leads here need not be said here.
-    kept = "\n\n".join(one for one in paragraphs if f"](docs/{source})" not in one)
     # Its links start from the top of the repository.
     folder = posixpath.join("docs", posixpath.dirname(source))
-    return _INSIDE.sub(lambda inner: f"{inner[1]}{posixpath.relpath(inner[2], folder)}", kept)
+    whole = text.partition("\n")[2].strip()
+    return _INSIDE.sub(lambda inner: f"{inner[1]}{posixpath.relpath(inner[2], folder)}", whole)
 
 
 def _led(link: re.Match[str], source: str) -> str:

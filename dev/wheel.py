@@ -180,7 +180,7 @@ def _check_installed(wheel: Path, home: Path) -> None:
     airflow = AIRFLOWS[NEWEST]
     place = ENVIRONMENTS / "wheel"
     shutil.rmtree(place, ignore_errors=True)
-    make(place, lambda: sys.executable, "", f"apache-airflow=={airflow.release}", str(wheel))
+    make(place, lambda: sys.executable, "", *airflow.requirements(), str(wheel))
     imported = _in(place, home, "python", "-W", "ignore", "-c", _IMPORT_ALL).strip()
     if not imported.startswith(str(place)):
         raise UnfitError(f"The package came from {imported}, not from the wheel")

@@ -32,13 +32,24 @@ os.environ |= {
     "no_proxy": "127.0.0.1,localhost",
 }
 
-# How many examples a property gets; a state machine, whose examples are long, divides it. A gate must not fail by
+# How many examples a property gets; a state machine, whose examples are long, divides it by twenty. A gate must not fail by
 # chance, so under CI the examples are always the same; elsewhere each run tries new ones, and says how to try a
 # failing one again.
 settings.register_profile(
-    "commit", max_examples=200, deadline=None, derandomize="CI" in os.environ, print_blob=True
+    "commit",
+    max_examples=200,
+    stateful_step_count=15,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
 )
-settings.register_profile("nightly", max_examples=10_000, deadline=None, print_blob=True)
+settings.register_profile(
+    "nightly", max_examples=10_000, stateful_step_count=15, deadline=None, print_blob=True
+)
+# Two thousand sequences of a state machine, each twice as long.
+settings.register_profile(
+    "sequences", max_examples=40_000, stateful_step_count=30, deadline=None, print_blob=True
+)
 settings.register_profile("fleets", max_examples=1_000, deadline=None, print_blob=True)
 settings.load_profile("commit")
 

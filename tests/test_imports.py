@@ -23,7 +23,7 @@ STOREYS = [
     {"http"},  # one call
     {"pages"},  # one collection
     {"client", "aio"},  # the API as a caller sees it
-    {"watch", "sharing"},  # one wait, one client for many waits
+    {"watch", "sharing", "probe"},  # one wait, one client for many waits, one look at an account
     {"export"},  # one result
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}

@@ -5,6 +5,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_trackunit.emulator.launch import FIRST_LINE, require_server_libraries
 
@@ -18,8 +19,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose (default)")
     parser.add_argument("--assets", type=int, default=5000, help="size of the fleet")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data")
-    parser.add_argument(
+    switches = parser.add_mutually_exclusive_group()
+    switches.add_argument(
         "--settings", type=Path, metavar="FILE", help="a JSON object of switches that are not as they come"
+    )
+    switches.add_argument(
+        "--like", type=Path, metavar="FILE", help="the report of a probe: answer as that account was answered"
     )
     return parser.parse_args()
 
@@ -30,6 +35,26 @@ def banner(url: str, credentials: dict[str, str], assets: int) -> str:
     lines += [f"  {name}: {value}" for name, value in credentials.items()]
     lines.append("  These credentials open nothing but this emulator. Stop it with Ctrl-C.")
     return "\n".join(lines) + "\n"
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the switches that the command line names.
+
+    :raises SystemExit: if its file cannot be read as such.
+    """
+    import msgspec
+
+    file: Path | None = options.settings or options.like
+    if file is None:
+        return {}
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        switches: dict[str, Any] = found if options.like is None else found["emulator"]
+    except KeyError:
+        sys.exit(f"{file} is not the report of a probe")
+    except (OSError, msgspec.MsgspecError) as exc:
+        sys.exit(f"The switches in {file} cannot be used: {exc}")
+    return switches
 
 
 def main() -> None:
@@ -45,11 +70,10 @@ def main() -> None:
     listener = listening_socket(options.port)
     listener.listen()
     world = World(options.assets, options.seed)
-    if options.settings is not None:
-        try:
-            world.use(changed(world.settings, msgspec.json.decode(options.settings.read_bytes())))
-        except (OSError, ValueError, msgspec.MsgspecError) as exc:
-            sys.exit(f"The switches in {options.settings} cannot be used: {exc}")
+    try:
+        world.use(changed(world.settings, chosen(options)))
+    except (ValueError, msgspec.MsgspecError) as exc:
+        sys.exit(f"The switches in {options.settings or options.like} cannot be used: {exc}")
     server = server_for(world)
     for ending in (signal.SIGINT, signal.SIGTERM):
         # However early it comes, a signal is the normal end and no traceback.

@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import time
 from email.utils import formatdate
+from fnmatch import fnmatchcase
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
@@ -148,6 +149,7 @@ class EmulatorApp:
         route, call.params = found
         call.bearer = self._bearer(call, route)
         entry["token"] = call.bearer.id
+        refuse_for_account(call)
         refusal = refused_by_a_limit(call, route) if self.world.settings.limits_on else None
         if refusal is not None:
             return refusal
@@ -174,6 +176,16 @@ class EmulatorApp:
         if route.scope is not None and route.scope not in bearer.scopes:
             raise answers.refused(403, "access_denied", f"The scope '{route.scope}' is missing")
         return bearer
+
+
+def refuse_for_account(call: Call) -> None:
+    """Refuse what the switches say that this account may not read.
+
+    :raises RefusedError: if so.
+    """
+    for one in call.world.settings.refused_paths:
+        if one.method == call.method and fnmatchcase(call.path, one.path):
+            raise answers.refused(one.status, "access_denied", "This account may not read it")
 
 
 def refused_by_a_limit(call: Call, route: Route) -> Response | None:

@@ -47,6 +47,14 @@ class UnpublishedLimit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     retry_after: str | None = "1"
 
 
+class RefusedPath(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What this account may not read: every raw path that fits the pattern ``path``, where ``*`` stands for anything."""
+
+    path: str
+    method: str = "GET"
+    status: Literal[401, 403, 404] = 403
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """All switches with their defaults; ``POST /_emulator/settings`` changes some of them."""
 
@@ -69,6 +77,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     # Whether these APIs take the token of an API key is reported both ways.
     events_refuse_api_keys: bool = False
     graphql_refuse_api_keys: bool = False
+    refused_paths: tuple[RefusedPath, ...] = ()
 
     # Limits (developer hub: rate-limit and the page of each API).
     limits_on: bool = True

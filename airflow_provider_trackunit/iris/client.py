@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 import requests
 import urllib3
@@ -79,7 +79,7 @@ class IrisClient(ClientCore):
         self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
         renew_after_fork(self)
 
-    def __enter__(self) -> IrisClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -36,6 +36,7 @@ def site_visits(manifests: Manifest | Iterable[Manifest]) -> pa.Table:
         without one they are null
     :raises ValueError: when one is no manifest, or of another endpoint
     :raises FileNotFoundError: when a part is gone
+    :raises IrisStorageError: when a part cannot be read, or does not hold what the manifest says
     """
     names: dict[str, str | None] = {}
     visits: list[tuple[Any, ...]] = []

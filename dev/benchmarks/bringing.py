@@ -93,7 +93,7 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
     from airflow_provider_trackunit.iris.calls import make_call
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import export_pages
-    from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+    from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
     from airflow_provider_trackunit.iris.http.tokens import Credentials

@@ -40,6 +40,16 @@ def test_a_hook_has_one_client_for_its_life(iris_connection: IrisEmulator) -> No
     assert hook.get_conn() is hook.get_conn()
 
 
+def test_a_hook_is_closed_at_the_end_of_its_block_and_can_be_used_again(
+    iris_connection: IrisEmulator,
+) -> None:
+    IrisHook().close()
+    with IrisHook() as hook:
+        assert hook.run(ASSETS)["totalElements"] == 250
+    assert hook.run(ASSETS)["totalElements"] == 250
+    assert iris_connection.stats()["token_requests"] == 1
+
+
 def test_a_hook_reads_no_connection_before_its_first_use() -> None:
     IrisHook("there_is_no_such_connection")
 

@@ -6,10 +6,15 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import pyarrow as pa
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisStorageError
-from airflow_provider_trackunit.results import read_manifest, read_records
+from airflow_provider_trackunit.iris.export.formats.draft import Draft
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
+from airflow_provider_trackunit.results import read_batches, read_manifest, read_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,3 +91,34 @@ def test_a_hundred_thousand_records_are_read_in_flat_memory(tmp_path: Path) -> N
     tracemalloc.stop()
     assert count == 50_000
     assert peak < 40_000_000
+
+
+def test_a_typed_result_is_read_as_batches_of_one_schema(tmp_path: Path) -> None:
+    encoding = ParquetEncoding(columns_for("", columns={"id": ("id", "int64"), "at": ("at", "timestamp")}))
+    parts = [
+        encoding.join(Draft().adding(encoding, [msgspec.Raw(text)], None).encoded(encoding).blocks)
+        for text in (b'{"id": 1, "at": "2026-01-15T06:00:00Z", "more": [1]}', b'{"id": 2}')
+    ]
+    for number, data in enumerate(parts):
+        (tmp_path / f"part-{number}.parquet").write_bytes(data)
+    named = [{"name": f"part-{number}.parquet", "records": 1} for number in range(2)]
+    manifest = {"output_path": f"file://{tmp_path}", "parts": named, "format": "parquet"}
+    table = pa.Table.from_batches(read_batches(manifest))
+    assert table.to_pylist() == list(read_records(manifest))
+    assert table["id"].to_pylist() == [1, 2]
+    assert table["_extra"].to_pylist() == ['{"more":[1]}', None]
+    assert table.schema.field("at").metadata == {b"type": b"timestamp", b"path": b"at"}
+
+
+def test_batches_of_lines_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(IrisConfigurationError, match="read_records"):
+        read_batches(result(tmp_path, [[{"id": 1}]]))
+
+
+@pytest.mark.parametrize("kept", [0, 10, -9, -1])
+def test_a_part_that_is_cut_off_is_named(tmp_path: Path, kept: int) -> None:
+    manifest = result(tmp_path, [[{"id": number, "text": "x" * number} for number in range(50)]])
+    part = tmp_path / manifest["parts"][0]["name"]
+    part.write_bytes(part.read_bytes()[:kept])
+    with pytest.raises(IrisStorageError, match=r"part-00000.*(cannot be read|holds 0 records)"):
+        list(read_records(manifest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,11 +15,15 @@ from airflow_provider_trackunit.iris.errors import (
     IrisTokenError,
 )
 from airflow_provider_trackunit.retry import IrisRetryPolicy
+from airflow_provider_trackunit.sensors import IrisSensor
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryDecision
 
 pytestmark = pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="retry policies are new in Airflow 3.3")
+
+#: Airflow 3.4 and later can run a task again without using up one of its retries.
+AGAIN = "reschedule" if AIRFLOW_VERSION >= (3, 4) else "retry"
 
 
 def decide(error: BaseException) -> RetryDecision:
@@ -31,8 +35,9 @@ def decide(error: BaseException) -> RetryDecision:
     [
         (IrisPermissionError("no", status=403), "fail", None),
         (IrisTokenError("no", code="invalid_client"), "fail", None),
-        (IrisRateLimitError("later", status=429, retry_after=900.0), "retry", 900.0),
-        (IrisServerError("later", status=503, retry_after=30.0), "retry", 30.0),
+        (IrisRateLimitError("later", status=429, retry_after=900.0), AGAIN, 900.0),
+        (IrisServerError("later", status=503, retry_after=30.0), AGAIN, 30.0),
+        (IrisRateLimitError("tomorrow", status=429, retry_after=86_401.0), "default", None),
         (IrisServerError("later", status=500), "default", None),
         (IrisNoAnswerError("gone"), "default", None),
         (ValueError("not ours"), "default", None),
@@ -45,6 +50,20 @@ def test_the_error_says_what_happens_next(error: Exception, action: str, delay_s
     assert (decision.retry_delay.total_seconds() if decision.retry_delay else None) == delay_s
 
 
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 4), reason="reschedules are new in Airflow 3.4")
+def test_a_reschedule_is_bounded_and_never_sooner_than_half_a_minute() -> None:
+    decision: Any = decide(IrisServerError("later", status=503, retry_after=1.0))
+    assert decision.retry_delay.total_seconds() == 30
+    assert decision.max_reschedules == 100
+    assert decision.reschedule_timeout.total_seconds() == 86_400
+
+
+def test_a_sensor_uses_up_a_retry_because_a_reschedule_would_begin_its_timeout_anew() -> None:
+    policy: Any = IrisSensor(task_id="wait", endpoint="/api/asset/v1/assets").retry_policy
+    decision = policy.evaluate(IrisRateLimitError("later", retry_after=900.0), try_number=1, max_tries=3)
+    assert (decision.action.value, decision.retry_delay.total_seconds()) == ("retry", 900)
+
+
 def test_the_reason_fits_into_the_column_that_airflow_has_for_it() -> None:
     reason = decide(IrisPermissionError("x" * 2000)).reason
     assert reason is not None
@@ -52,5 +71,5 @@ def test_the_reason_fits_into_the_column_that_airflow_has_for_it() -> None:
 
 
 def test_the_policy_survives_serialization() -> None:
-    policy = IrisRetryPolicy()
-    assert isinstance(IrisRetryPolicy.deserialize(policy.serialize()), IrisRetryPolicy)
+    policy = IrisRetryPolicy(reschedules=False)
+    assert IrisRetryPolicy.deserialize(policy.serialize()).reschedules is False

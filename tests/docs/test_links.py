@@ -12,7 +12,7 @@ import pytest
 
 import airflow_provider_trackunit
 from dev.airflow_home import EXAMPLES, ROOT
-from dev.site_pages import example, section, shown, slug
+from dev.site_pages import example, named_cells, shown, slug
 from tests.docs.texts import TEXTS, blocks
 
 DOCS = [name for name in TEXTS if name.startswith("docs/")]
@@ -72,22 +72,22 @@ def test_the_navigation_has_every_page_once() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("iris_*.py")), ids=lambda file: file.stem)
-def test_every_example_is_in_the_readme_and_its_text_and_code_are_on_the_site(file: Path) -> None:
+def test_every_example_is_listed_and_its_text_and_code_are_on_the_site(file: Path) -> None:
     explanation, code = example(file.read_text())
     holders = [name for name, page in PAGES.items() if code in page]
     assert len(holders) == 1
     assert explanation in PAGES[holders[0]]
     assert f'<a id="{file.stem}"></a>' in PAGES[holders[0]]
-    assert f"](example_dags/{file.name})" in TEXTS["README.md"]
+    assert f"](../example_dags/{file.name})" in TEXTS["docs/examples.md"]
 
 
-def test_a_section_ends_where_the_next_one_of_its_rank_begins() -> None:
-    text = "# Top\n\n## One\n\nfirst\n\n```sh\n# no heading\n```\n\n### Below\n\nsecond\n\n## Two\n\nthird\n"
-    assert section(text, "one").startswith("first")
-    assert section(text, "one").endswith("second")
-    assert section(text, "two") == "third"
-    with pytest.raises(ValueError, match="#three"):
-        section(text, "three")
+def test_the_cells_of_a_table_have_the_name_of_their_column() -> None:
+    table = "<table><thead><tr><th>A <code>b</code></th><th></th></tr></thead><tr><td>1</td><td>2</td></tr></table>"
+    assert '<tr><td data-column="A b">1</td><td data-column="">2</td></tr>' in named_cells(table)
+
+
+def test_no_page_sends_its_reader_back_to_the_readme() -> None:
+    assert [name for name in DOCS if "README.md" in TEXTS[name]] == []
 
 
 def test_a_link_to_what_the_site_does_not_show_is_refused() -> None:
@@ -124,7 +124,7 @@ def test_every_module_that_is_run_exists() -> None:
 
 def test_every_file_that_a_command_takes_exists() -> None:
     files = re.findall(rf"(?<![\w/])((?:{TOP})/[\w./-]+)", COMMANDS)
-    assert "example_dags/iris_single_call.py" in files
+    assert "example_dags/iris_operating_hours.py" in files
     assert [file for file in files if not there_is(file)] == []
 
 

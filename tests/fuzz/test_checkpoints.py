@@ -19,9 +19,13 @@ from airflow_provider_trackunit.iris.errors import (
     IrisError,
     IrisPaginationError,
 )
-from airflow_provider_trackunit.iris.export.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from airflow_provider_trackunit.iris.export.export import export_pages
-from airflow_provider_trackunit.iris.export.folder import progress_in
+from airflow_provider_trackunit.iris.export.folder.checkpoint import (
+    Checkpoint,
+    progress_in,
+    read_checkpoint,
+    write_checkpoint,
+)
 from airflow_provider_trackunit.iris.export.manifest import Manifest, Part, Run, Skipped, read_manifest
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from dev.airflow_home import EXAMPLES, AirflowCommandError, AirflowHome, interrupt_once
 from dev.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
-from tests.system.live import AIRFLOW, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
+from tests.system.live import AIRFLOW, AIRFLOW_VERSION, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
 from tests.system.secrets import nothing_told
 from tests.system.transfers import transfers_interrupted
-from tests.system.waits import iris_down, triggerer_killed
+from tests.system.waits import iris_down, rescheduled, triggerer_killed
 from tests.system.watcher import watched
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SCENARIOS: dict[str, Scenario] = {
     "triggerer-killed": triggerer_killed,
+    **({"rescheduled": rescheduled} if AIRFLOW_VERSION >= (3, 4) else {}),
     "iris-down": iris_down,
     "transfers": transfers_interrupted,
     **({"watcher": watched} if HAS_REST_API_OF_3 else {}),

@@ -59,6 +59,31 @@ def triggerer_killed(airflow: LiveAirflow, iris: Iris) -> str:
     )
 
 
+def rescheduled(airflow: LiveAirflow, iris: Iris) -> str:
+    """Refuse a transfer that has no retries, twice; it runs again when IRIS said, and goes on where it was."""
+    handle = iris.handle
+    for page in ("2", "3"):
+        handle.fault(path=f"/Fleet/{page}", kind="rate_limit", retry_after=str(RETRY_AFTER_S))
+    begun = time.monotonic()
+    airflow.run("system_reschedules")
+    airflow.wait_until(
+        lambda: airflow.states("system_reschedules") == ["up_for_reschedule"], "the first reschedule", 120
+    )
+    airflow.wait_until(lambda: airflow.is_over("system_reschedules"), "the end", 300)
+    took_s = time.monotonic() - begun
+    states = airflow.states("system_reschedules")
+    demand(states == ["success"], f"the transfer: {states}")
+    demand(took_s > 2 * RETRY_AFTER_S, f"it was over after {took_s:.0f} s, before IRIS said so")
+    (manifest,) = airflow.home.path.glob("output/rescheduled/_manifest.json")
+    records = json.loads(manifest.read_text())["records"]
+    demand(records == MACHINES, f"{records} records, and not {MACHINES}")
+    pages = Counter(
+        str(one["path"]).rpartition("/")[2] for one in handle.requests("/Fleet") if one["status"] == 200
+    )
+    demand(set(pages.values()) == {1}, f"a page was asked for again: {pages}")
+    return f"refused twice, no retries, success after {took_s:.0f} s; {records} records, {len(pages)} pages once each"
+
+
 def iris_down(airflow: LiveAirflow, iris: Iris) -> str:
     """Let nobody answer for a minute while many sensors wait; all finish, with one new token."""
     iris.handle.fleet(hide=[TOOL])

@@ -40,6 +40,7 @@ def result(
     return {
         "endpoint": endpoint,
         "output_path": str(place),
+        "format": "jsonl",
         "parts": parts,
         "records": len(records),
         "finished_at": finished_at,

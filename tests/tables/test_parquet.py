@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
-from airflow_provider_trackunit.iris.export.parts import Draft, request_member
+from airflow_provider_trackunit.iris.errors import IrisStorageError
+from airflow_provider_trackunit.iris.export.formats.draft import Draft, request_member
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.tables import readings, site_visits
 
@@ -68,7 +69,8 @@ def in_parquet(
         item = request_member(record["_request"]) if "_request" in record else None
         draft = draft.adding(encoding, [msgspec.Raw(json.dumps(rest).encode())], item)
     (folder / "part-00000.parquet").write_bytes(encoding.join(draft.encoded(encoding).blocks))
-    return manifest | {"output_path": str(folder), "parts": [{"name": "part-00000.parquet"}]}
+    parts = [{"name": "part-00000.parquet", "records": len(records)}]
+    return manifest | {"output_path": str(folder), "parts": parts, "format": "parquet"}
 
 
 @pytest.mark.parametrize(
@@ -107,5 +109,5 @@ def test_a_part_that_is_cut_off_is_told(tmp_path: Path) -> None:
     manifest = in_parquet(tmp_path, result(tmp_path, FLEET, SNAPSHOT), SNAPSHOT)
     part = tmp_path / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"part-00000\.parquet cannot be read"):
+    with pytest.raises(IrisStorageError, match=r"part-00000\.parquet cannot be read"):
         readings(manifest)

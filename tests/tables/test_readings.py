@@ -325,27 +325,11 @@ def test_a_series_without_its_items_is_refused(tmp_path: Path) -> None:
         readings(result(tmp_path, SERIES, [hours(1, MORNING)]))
 
 
-def test_a_part_that_is_gone_is_told(tmp_path: Path) -> None:
-    manifest = result(tmp_path, FLEET, [equipment("ACM1")])
-    manifest["parts"][0]["name"] = "part-00009.jsonl.gz"
-    with pytest.raises(FileNotFoundError, match="part-00009"):
-        readings(manifest)
-
-
-@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:10]])
-def test_a_part_that_is_cut_off_is_told(tmp_path: Path, damage: Any) -> None:
-    manifest = result(tmp_path, FLEET, [equipment("ACM1")])
-    part = tmp_path / manifest["output_path"] / manifest["parts"][0]["name"]
-    part.write_bytes(damage(part.read_bytes()))
-    with pytest.raises(ValueError, match="part-00000"):
-        readings(manifest)
-
-
 def test_a_line_that_is_no_record_is_told(tmp_path: Path) -> None:
     manifest = result(tmp_path, FLEET, [])
     (tmp_path / manifest["output_path"] / "part-0.jsonl").write_text('{"EquipmentHeader": {}}\n[]\n')
-    with pytest.raises(ValueError, match=r"part-0\.jsonl"):
-        readings(manifest | {"parts": [{"name": "part-0.jsonl"}]})
+    with pytest.raises(ValueError, match=r"Fleet/1: a record is a list"):
+        readings(manifest | {"parts": [{"name": "part-0.jsonl", "records": 2}]})
 
 
 def test_the_table_says_its_units_and_its_key() -> None:

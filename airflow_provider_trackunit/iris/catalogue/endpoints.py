@@ -60,6 +60,7 @@ class Endpoint:
     :param limits: all that apply at the same time
     :param reads: whether every method of the row only reads, a POST included
     :param window_days: the longest time that one call can ask about; None where none is documented
+    :param needs: the subscription or licence that the documentation names; empty where it names none
     """
 
     path: str
@@ -68,6 +69,7 @@ class Endpoint:
     limits: tuple[Limit, ...] = ()
     reads: bool = True
     window_days: int | None = None
+    needs: str = field(default="", repr=False)
     source: str = field(default="", repr=False)
 
     def is_safe(self, method: str) -> bool:
@@ -96,13 +98,18 @@ class Endpoint:
 
     def attempts(self, wanted: int) -> int:
         """Return how often a request may be sent: as wanted, but a metered URL no more than twice."""
-        return min(wanted, _METERED_ATTEMPTS) if any(limit.rate.metered for limit in self.limits) else wanted
+        return min(wanted, _METERED_ATTEMPTS) if self.is_metered else wanted
 
     def counted(self, call: Call) -> Counted:
         """Return what this call counts in. A path without a published rate is counted for itself, as it was written."""
         paced = [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
         one_by_one = tuple(self._bucket(limit, call) for limit in self.limits if limit.pool)
         return Counted(tuple(paced) or ((f"{call.method} {self.path or call.endpoint}", None),), one_by_one)
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether single calls count, so that each has to be thought of."""
+        return any(limit.rate.metered for limit in self.limits)
 
     @property
     def has_two_limits(self) -> bool:
@@ -181,8 +188,16 @@ _SERVICE: Final = "/api/service-management/v2/plans"
 _PUBLIC_SERVICE: Final = "/public/api/service-management/v2/plans"
 
 
-def _rows(paging: Paging, source: str, *paths: str, limits: tuple[Limit, ...] = ()) -> tuple[Endpoint, ...]:
-    return tuple(Endpoint(path, paging, limits=limits, source=source) for path in paths)
+# What the pages of the hub name at their top.
+_IRISX: Final = "IrisX"
+_SERVICE_LICENCE: Final = "Service management licence"
+_EMISSION_LICENCE: Final = "Emissions licence"
+
+
+def _rows(
+    paging: Paging, source: str, *paths: str, limits: tuple[Limit, ...] = (), needs: str = ""
+) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(path, paging, limits=limits, needs=needs, source=source) for path in paths)
 
 
 #: Every endpoint that is documented well enough to be read.
@@ -217,6 +232,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         Paging("links", ""),  # named after the datapoint, so it is the only list of the page
         limits=_SERIES_LIMITS,
         window_days=14,  # page of the cumulative operating hours; assumed of every datapoint
+        needs="Evolve & Expand, or Link, Lift & Leap",
         source=_AEMP_HUB,
     ),
     # Locations
@@ -239,6 +255,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
             Paging("whole", key),
             methods=_READ_BY_POST,
             limits=_PROMETHEUS_LIMITS,
+            needs=_IRISX,
             source="Time series API",
         )
         for name, key in (
@@ -249,7 +266,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
             ("label/{name}/values", "data"),
         )
     ),
-    *_rows(_WHOLE, "Time series API", f"{_SERIES}/metrics", limits=(_limit("metrics", 20, 1),)),
+    *_rows(
+        _WHOLE,
+        "Time series API",
+        f"{_SERIES}/metrics",
+        limits=(_limit("metrics", 20, 1),),
+        needs=_IRISX,
+    ),
     # Events, alerts, faults
     *(
         Endpoint(
@@ -287,19 +310,22 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "/api/organization/v1/groups",
     ),
     *_rows(_PAGES, "Terms and conditions API", "/api/organization/v1/accounts/terms-and-conditions"),
-    *_rows(_PAGES, "Customer API", "/api/customer/v1/customers"),
-    *_rows(_WHOLE, "Customer API", "/api/customer/v1/customers/{customerId}"),
+    *_rows(_PAGES, "Customer API", "/api/customer/v1/customers", needs=_IRISX),
+    *_rows(_WHOLE, "Customer API", "/api/customer/v1/customers/{customerId}", needs=_IRISX),
     *_rows(
         _SMALL_PAGES,
         "Customer API",
         "/api/customer/v1/customers/{customerId}/contacts",
         "/api/customer/v1/customers/{customerId}/assets",
+        needs=_IRISX,
     ),
     # Custom fields
     *_rows(_PAGES, "Custom fields API", "/api/custom-fields/v1/definitions", "/api/custom-fields/v1/values"),
     # Service management
     *(
-        Endpoint(f"{prefix}{suffix}", Paging("whole", key), source="Service management API")
+        Endpoint(
+            f"{prefix}{suffix}", Paging("whole", key), needs=_SERVICE_LICENCE, source="Service management API"
+        )
         for prefix in (_SERVICE, _PUBLIC_SERVICE)
         for suffix, key in (
             ("", "servicePlans"),
@@ -313,6 +339,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         "Access management API",
         "/public/api/operator/operators",
         limits=(_limit("operators", 60, 60),),
+        needs="Access management licence",
     ),
     # Emissions and fleet data health: the first part of the path is not published
     *(
@@ -321,6 +348,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
             _UNTOLD,
             methods=_READ_BY_POST,
             limits=_EMISSION_LIMITS,
+            needs=_EMISSION_LICENCE,
             source="Emissions API v2",
         )
         for period in ("period", "monthly", "lifetime", "daily")
@@ -331,6 +359,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
             f"/{{*prefix}}/v2/sites/{{siteId}}/{name}",
             _UNTOLD,
             methods=_READ_BY_POST,
+            needs=_EMISSION_LICENCE,
             source="Emissions API v2",
         )
         for name in ("emissions", "emissions/monthly", "emissions/monthly/summary")
@@ -356,7 +385,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         )
     ),
     # GraphQL
-    Endpoint("/api/graphql/", Paging("relay"), methods=("POST",), source="GraphQL API"),
+    Endpoint("/api/graphql/", Paging("relay"), methods=("POST",), needs=_IRISX, source="GraphQL API"),
 )
 
 _UNKNOWN: Final = Endpoint("", _UNTOLD, methods=(), reads=False)

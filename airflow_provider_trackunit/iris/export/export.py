@@ -15,54 +15,26 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from airflow_provider_trackunit.iris.errors import (
-    IrisCheckpointError,
-    IrisConfigurationError,
-    IrisError,
-    IrisResponseError,
-)
-from airflow_provider_trackunit.iris.export.folder import Folder, Store
+from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisError
+from airflow_provider_trackunit.iris.export.folder.folder import Folder
+from airflow_provider_trackunit.iris.export.gathering import Gathering, PositionRefusedError
 from airflow_provider_trackunit.iris.export.manifest import (
     MOST_SKIPPED_NAMED,
     Manifest,
     utc_text,
 )
-from airflow_provider_trackunit.iris.export.parts import request_member
 from airflow_provider_trackunit.iris.export.progress import Progress
-from airflow_provider_trackunit.iris.export.refusals import (
-    all_refused,
-    is_limit_of_one_item,
-    may_skip,
-    named,
-    shown,
-    skipped_by,
-    too_many,
-)
 from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
-from airflow_provider_trackunit.iris.pages.frontier import tell_difference
-from airflow_provider_trackunit.iris.pages.guard import Guard
-from airflow_provider_trackunit.iris.watch.watermark import newest, read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from airflow_provider_trackunit.iris.client import IrisClient
+    from airflow_provider_trackunit.iris.export.folder.store import Store
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.export.state import State
-    from airflow_provider_trackunit.iris.pages.fetching import Arrival
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Page
 
 log = logging.getLogger(__name__)
-
-# After so many items met their limit, and none answered, it is no limit of single items.
-_ALL_LIMITED: Final = 10
-
-# A cursor that IRIS does not know any more.
-_POSITION_REFUSED: Final = frozenset({400, 404, 410})
-
-# How many items that are passed over, or left for later, get a line of their own in the log.
-_MOST_NAMED_IN_LOG: Final = 10
 
 # Airflow 3 kills a task five seconds after it told it to stop. Answers on their way get two of them, storing the rest.
 _LAST_ANSWERS_S: Final = 2.0
@@ -70,10 +42,6 @@ _LAST_ANSWERS_S: Final = 2.0
 
 class ExportStoppedError(Exception):
     """The export was told to stop, and has stored what came."""
-
-
-class _PositionRefusedError(Exception):
-    """IRIS does not know the position any more that an earlier try left."""
 
 
 def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Manifest:
@@ -106,7 +74,6 @@ class Export:
     ) -> None:
         self._client = client
         self._request = request
-        self._walks = request.walks_by_owner()
         self._at_every_step = at_every_step
         self._published = published
         self._clock = clock
@@ -136,11 +103,11 @@ class Export:
         """
         try:
             self._fetch_all(self._folder.begin())
-        except _PositionRefusedError as refused:
+        except PositionRefusedError as refused:
             log.warning("%s. What was stored before is given up, and the export begins anew", refused)
             self._fetch_all(self._folder.begin_anew())
         manifest = self._manifest()
-        given_up = frozenset(walk.item for walk in self._state.frontier.given_up)
+        given_up = frozenset(walk.item for walk in self._gathering.state.frontier.given_up)
         self._folder.publish(manifest, lambda: self._published(given_up))
         self._progress.sum_up(manifest, self._folder.label)
         return manifest
@@ -149,22 +116,14 @@ class Export:
 
     def _fetch_all(self, state: State) -> None:
         """Bring all pages, and keep them; what came is kept also when this ends with an exception."""
-        self._state = state
+        self._gathering = Gathering(self._request, state, self._clock)
         self._kept = (state, self._requests())
-        self._taken_up = {walk.item for walk in state.frontier.open if walk.came}
-        self._guards: dict[int, Guard] = {}
-        self._answered = False
-        self._held: set[int] = set()
-        self._limited: dict[int, BaseException] = {}
-        self._passed_over = {
-            walk for given_up in state.frontier.given_up for walk in self._walks_beside(given_up.item)
-        }
         self._progress.begin(state)
         with crew_of(self._client.run_errand, self._request.max_concurrency) as crew:
             self._crew = crew
             try:
                 self._go_on(crew)
-                self._refuse_all_refused()
+                self._gathering.refuse_all_refused()
                 self._keep_rest()
             except BaseException as error:
                 self._leave(crew, error)
@@ -176,176 +135,62 @@ class Export:
             if self._stopping:
                 raise ExportStoppedError("The transfer was told to stop. What came before is stored")
             if failure is None:
-                self._ask(crew)
+                self._gathering.ask(crew)
             if not crew.under_way:
                 break
             arrival = crew.arrival(self._quiet_s())
             if arrival is not None:
                 # What is refused after a failure is not noted as passed over: the next try asks for it again.
                 ignored = failure is not None and arrival.page is None
-                outcome = None if ignored else self._take(arrival)
+                outcome = None if ignored else self._gathering.take(arrival)
                 failure = failure or outcome
                 crew.taken(arrival)
             if failure is not None:
                 crew.cancel()
             self._keep_if_due()
             self._at_every_step()
-            self._progress.tell(self._state)
-        failure = failure or next(reversed(self._limited.values()), None)
+            self._progress.tell(self._gathering.state)
+        failure = failure or self._gathering.limited
         # A page that failed may lie beyond the end that another one told of.
-        if failure is not None and not self._state.frontier.is_finished(self._request.calls):
+        if failure is not None and not self._gathering.is_finished:
             raise failure
-
-    def _ask(self, crew: Crew) -> None:
-        frontier, errands = self._state.frontier.ask(
-            self._request.calls,
-            crew.under_way,
-            crew.free,
-            held=self._held,
-            passed_over=self._passed_over,
-        )
-        self._state = self._state.with_frontier(frontier)
-        for errand in errands:
-            crew.ask(errand)
-
-    def _take(self, arrival: Arrival) -> BaseException | None:
-        """Enter what came of an errand; return the error that ends the export, if it is one."""
-        errand, error = arrival.errand, arrival.error
-        if not self._state.frontier.wants(errand):
-            return None  # the walk turned out to end before it
-        if arrival.page is not None:
-            try:
-                self._add(errand, arrival.page)
-            except IrisError as wrong:
-                return named(self._request, errand, wrong)
-            return None
-        return self._take_error(errand, error)
-
-    def _add(self, errand: Errand, page: Page) -> None:
-        page = self._request.admitted(errand.call, page)
-        self._guards.setdefault(errand.item, Guard(errand.call)).check(errand.cursor, page)
-        items = self._request.items
-        state = self._state.with_page(
-            errand,
-            page,
-            ahead=self._request.max_concurrency,
-            encoding=self._request.encoding,
-            request=None if items is None else request_member(items[errand.item]),
-            newest=self._newest_with(page),
-            now_s=self._clock(),
-        )
-        before = self._state.frontier.walk(errand.item)
-        self._state = state
-        self._answered = True
-        self._taken_up.discard(errand.item)
-        if all(walk.item != errand.item for walk in state.frontier.open):
-            self._guards.pop(errand.item, None)
-            tell_difference(errand.call, before.with_page(errand, page, 0))
-
-    def _newest_with(self, page: Page) -> str | int | float | None:
-        """Return the greatest value of the field in a page and in all before it."""
-        if self._request.field is None or not page.raw_records:
-            return self._state.newest
-        found = [mark.value for mark in read_marks(page, self._request.field)]
-        if not found and not self._state.records:
-            raise IrisConfigurationError(
-                f"field: no record of the first page of {self._request.endpoint} has a value there that can be ordered"
-            )
-        before = [] if self._state.newest is None else [self._state.newest]
-        return newest([*before, *found])
 
     def _quiet_s(self) -> float:
         """Return how long there is nothing to do but to wait for an answer."""
-        since = self._state.unsaved_since_s
+        since = self._gathering.state.unsaved_since_s
         due = [self._progress.due_at_s]
         if since is not None:
             due.append(since + self._request.checkpoint_interval_s)
         return max(0.0, min(due) - self._clock())
 
-    # -- items that are refused, and items that met a limit of their own
-
-    def _take_error(self, errand: Errand, error: BaseException | None) -> BaseException | None:
-        if isinstance(error, IrisResponseError):
-            if errand.item in self._taken_up and error.status in _POSITION_REFUSED:
-                return _PositionRefusedError(str(error))
-            if may_skip(self._request, error):
-                return self._skip(errand, error)
-            if is_limit_of_one_item(self._request, errand, error):
-                return self._set_aside(errand, error)
-        return named(self._request, errand, error)
-
-    def _skip(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
-        """Note an item as passed over; return the error that ends the export, if there are too many."""
-        skipped = skipped_by(self._request, self._state, errand, error)
-        walks = self._walks_beside(errand.item)
-        self._passed_over.update(walks)
-        self._state = self._state.with_skipped(walks, skipped, now_s=self._clock())
-        self._guards.pop(errand.item, None)
-        if len(self._state.skipped) <= _MOST_NAMED_IN_LOG:
-            log.warning("Passed over %s: %s", shown(skipped.path_params), error)
-        return self._reconsidered(too_many(self._request, self._state, error))
-
-    def _reconsidered(self, error: IrisResponseError | None) -> IrisResponseError | None:
-        """Let the next try ask for everything again, if there is an error: rights may be mended by then."""
-        if error is not None:
-            self._state = self._state.reconsidered()
-        return error
-
-    def _refuse_all_refused(self) -> None:
-        error = self._reconsidered(all_refused(self._request, self._state))
-        if error is not None:
-            raise error
-
-    def _set_aside(self, errand: Errand, error: IrisResponseError) -> BaseException | None:
-        """Leave an item that has a complete window to a later run; ask for nothing more of any other for now.
-
-        An item without one is waited for: however little its limit gives, every run brings it on by one window.
-        Return the error that ends the export, if no other item answers either.
-        """
-        told = named(self._request, errand, error)
-        walks = self._walks_beside(errand.item)
-        if not self._state.frontier.is_done(min(walks)):
-            self._held.update(walks)
-            self._limited[self._request.owner(errand.item)] = told
-            return told if len(self._limited) >= _ALL_LIMITED and not self._answered else None
-        self._passed_over.update(walks)
-        self._state = self._state.with_postponed(walks, now_s=self._clock())
-        if self._state.postponed <= _MOST_NAMED_IN_LOG:
-            log.info("Left to the next run: %s", told)
-        return None
-
-    def _walks_beside(self, walk: int) -> Collection[int]:
-        """Return the numbers of all calls of the item that a call is one of."""
-        return self._walks[self._request.owner(walk)]
-
     # -- keeping
 
     def _keep_if_due(self) -> None:
-        since = self._state.unsaved_since_s
+        since = self._gathering.state.unsaved_since_s
         if since is None:
             return
-        full = self._state.draft.raw_bytes >= self._request.part_bytes
+        full = self._gathering.state.draft.raw_bytes >= self._request.part_bytes
         if full or self._clock() >= since + self._request.checkpoint_interval_s:
             self._keep()
 
     def _keep(self) -> None:
         requests = self._requests()
-        self._state = self._folder.keep(self._state, requests=requests)
-        self._kept = (self._state, requests)
+        self._gathering.state = self._folder.keep(self._gathering.state, requests=requests)
+        self._kept = (self._gathering.state, requests)
 
     def _keep_rest(self) -> None:
         """Store what no checkpoint knows."""
-        if self._kept != (self._state, self._requests()):
+        if self._kept != (self._gathering.state, self._requests()):
             self._keep()
 
     def _leave(self, crew: Crew, error: BaseException) -> None:
         """Store what was fetched, so that the next try does not ask for it again."""
         crew.cancel()
-        if isinstance(error, IrisCheckpointError | _PositionRefusedError):
+        if isinstance(error, IrisCheckpointError | PositionRefusedError):
             return
         for arrival in crew.rest(_LAST_ANSWERS_S):
             if arrival.page is not None:
-                self._take(arrival)
+                self._gathering.take(arrival)
         try:
             self._keep_rest()
         except IrisError as storing:
@@ -358,7 +203,7 @@ class Export:
 
         :raises IrisCheckpointError: when a walk is still open, which would be a mistake of this module
         """
-        state, request = self._state, self._request
+        state, request = self._gathering.state, self._request
         if not state.frontier.is_finished(request.calls) or state.draft.records:
             raise IrisCheckpointError(
                 f"{request.endpoint}: the export is not finished, and no manifest is written"

@@ -11,13 +11,14 @@ import msgspec
 from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
+from airflow_provider_trackunit.iris.export.formats.lines import GzipLines
 from airflow_provider_trackunit.iris.export.manifest import Run
-from airflow_provider_trackunit.iris.export.parts import Encoding, GzipLines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
+    from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.http.tokens import Credentials
     from airflow_provider_trackunit.iris.pages.paging import Page
     from airflow_provider_trackunit.iris.watch.conditions import Condition

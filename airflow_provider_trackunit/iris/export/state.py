@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_trackunit.iris.export.parts import Draft
+from airflow_provider_trackunit.iris.export.formats.draft import Draft
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.export.manifest import Part, Skipped
-    from airflow_provider_trackunit.iris.export.parts import Encoding
     from airflow_provider_trackunit.iris.pages.frontier import Errand
     from airflow_provider_trackunit.iris.pages.paging import Page
 

@@ -56,6 +56,7 @@ def readings(manifests: Manifest | Iterable[Manifest]) -> pa.Table:
     :param manifests: what a transfer returned, or several of them
     :raises ValueError: when one is no manifest, or not of AEMP
     :raises FileNotFoundError: when a part is gone
+    :raises IrisStorageError: when a part cannot be read, or does not hold what the manifest says
     """
     parts = [part for rank, one in enumerate(sources.oldest_first(manifests)) for part in _read(one, rank)]
     nothing = _marked(_table([], "", 0, count()), pa.scalar(None, TIME), pa.array([], pa.string()))

@@ -11,8 +11,8 @@ from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 from airflow_provider_trackunit.iris.export.manifest import Run
-from airflow_provider_trackunit.iris.export.parts import lines_encoding
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 

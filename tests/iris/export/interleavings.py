@@ -27,8 +27,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisStorageError,
 )
 from airflow_provider_trackunit.iris.export.export import Export
+from airflow_provider_trackunit.iris.export.formats.lines import PlainLines
 from airflow_provider_trackunit.iris.export.manifest import Manifest, Run
-from airflow_provider_trackunit.iris.export.parts import PlainLines
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.iris.pages.paging import Page

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisError, IrisServerError, IrisStorageError
-from airflow_provider_trackunit.iris.export.checkpoint import read_checkpoint
 from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError, export_pages
+from airflow_provider_trackunit.iris.export.folder.checkpoint import read_checkpoint
 from airflow_provider_trackunit.iris.export.manifest import Run
 
 from .conftest import ASSETS, FLEET, MakeRequest, credentials_of, new_client, times_asked

@@ -8,7 +8,12 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError
-from airflow_provider_trackunit.iris.export.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from airflow_provider_trackunit.iris.export.folder.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 from airflow_provider_trackunit.iris.export.manifest import (
     Manifest,
     Part,
@@ -18,7 +23,6 @@ from airflow_provider_trackunit.iris.export.manifest import (
     utc_text,
     write_manifest,
 )
-from airflow_provider_trackunit.iris.export.parts import lines_encoding
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.iris.pages.frontier import Frontier, OpenWalk

@@ -31,8 +31,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisRateLimitError,
     IrisStorageError,
 )
-from airflow_provider_trackunit.iris.export.checkpoint import read_checkpoint
 from airflow_provider_trackunit.iris.export.export import Export
+from airflow_provider_trackunit.iris.export.folder.checkpoint import read_checkpoint
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
@@ -469,5 +469,5 @@ class TransferMachine(RuleBasedStateMachine):
             assert len(self.files[part.name]) == part.bytes
 
 
-TransferMachine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=15, deadline=None)
+TransferMachine.TestCase.settings = settings(max_examples=EXAMPLES, deadline=None)
 TestTransfer = TransferMachine.TestCase

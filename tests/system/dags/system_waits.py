@@ -48,6 +48,20 @@ def system_waits() -> None:
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
+def system_reschedules() -> None:
+    IrisToObjectStorageOperator(
+        task_id="transfer",
+        endpoint="/public/api/aemp/v2/15143/-3/Fleet",
+        output_path=os.environ.get("SYSTEM_OUTPUT", "file:///tmp/never") + "/rescheduled",
+        max_concurrency=1,
+        max_wait_s=5,
+        deferrable=False,
+        # With one of them used up, the task would have failed.
+        retries=0,
+    )
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
 def system_outage() -> None:
     IrisSensor.partial(
         task_id="sensor",
@@ -64,4 +78,5 @@ def system_outage() -> None:
 
 
 system_waits()
+system_reschedules()
 system_outage()

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisStorageError
-from airflow_provider_trackunit.iris.export.folder import Store, storing
+from airflow_provider_trackunit.iris.export.folder.store import Files, Store
 from airflow_provider_trackunit.iris.export.manifest import Run, utc_text
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
 
@@ -59,6 +59,7 @@ class Claim:
         self, store: Store, name: str, run: Run, *, wall_clock: Callable[[], float] = time.time
     ) -> None:
         self._store = store
+        self._files = Files(store)
         self._name = name
         self._run = run
         self._wall_clock = wall_clock
@@ -91,7 +92,7 @@ class Claim:
         if 0 <= self._wall_clock() - self._renewed_at_s < _RENEWED_EVERY_S:
             return
         try:
-            if self._read(self._file) is None:
+            if self._files.read(self._file) is None:
                 raise IrisCheckpointError(
                     f"Another run or try took the state {self._place} over while this one was held up; this one stops"
                 )
@@ -127,21 +128,14 @@ class Claim:
     def _others(self) -> Iterator[tuple[str, _Note | None]]:
         """Yield the claims of others, each with what it says; None for one that cannot be read."""
         pattern = re.compile(rf"{re.escape(self._name)}\.claim-[0-9a-f]{{16}}")
-        with storing(self._store.label, "the claims on the state"):
-            names = self._store.names()
-        for name in names:
+        for name in self._files.names("the claims on the state"):
             if name != self._file and pattern.fullmatch(name):
-                data = self._read(name)
+                data = self._files.read(name)
                 if data is not None:
                     yield name, _note_of(data)
 
-    def _read(self, name: str) -> bytes | None:
-        with storing(self._store.label, name):
-            return self._store.read(name)
-
     def _write(self, expires_at_s: float) -> None:
-        with storing(self._store.label, self._file):
-            self._store.write(self._file, msgspec.json.encode(_Note(self._run, expires_at_s)))
+        self._files.write(self._file, msgspec.json.encode(_Note(self._run, expires_at_s)))
         self._renewed_at_s = self._wall_clock()
 
     def _delete(self, name: str) -> None:

@@ -31,8 +31,8 @@ import msgspec
 from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisConfigurationError
-from airflow_provider_trackunit.iris.export.checkpoint import CHECKPOINT, read_checkpoint
-from airflow_provider_trackunit.iris.export.folder import storing
+from airflow_provider_trackunit.iris.export.folder.checkpoint import CHECKPOINT, read_checkpoint
+from airflow_provider_trackunit.iris.export.folder.store import Files
 from airflow_provider_trackunit.iris.export.incremental.claims import Claim
 from airflow_provider_trackunit.iris.export.incremental.cursors import (
     ALL,
@@ -57,7 +57,7 @@ from airflow_provider_trackunit.iris.watch.conditions import Condition
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from airflow_provider_trackunit.iris.export.folder import Store
+    from airflow_provider_trackunit.iris.export.folder.store import Store
     from airflow_provider_trackunit.iris.export.incremental.windows import Piece
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.http.tokens import Credentials
@@ -127,8 +127,8 @@ class Reading:
         self._request = request
         self._rules = rules
         self._when = when
-        self._folder = folder
-        self._store = store
+        self._folder = Files(folder)
+        self._states = Files(store)
         self._name = name
         self._wall_clock = wall_clock
         self._field = None if rules.field is None else Condition(rules.field, "field")
@@ -213,9 +213,9 @@ class Reading:
 
     def _pinned(self) -> Plan:
         """Return what this run was to read by the word of an earlier try; nothing where there was none."""
-        manifest = read_manifest(self._read(self._folder, MANIFEST))
+        manifest = read_manifest(self._folder.read(MANIFEST))
         try:
-            checkpoint = read_checkpoint(self._read(self._folder, CHECKPOINT) or b"")
+            checkpoint = read_checkpoint(self._folder.read(CHECKPOINT) or b"")
         except IrisCheckpointError:
             checkpoint = None
         for found in (checkpoint, manifest):
@@ -223,7 +223,7 @@ class Reading:
                 continue
             if found.period.get("request") != self._fingerprint:
                 continue
-            listed = found.windows_file and self._read(self._folder, found.windows_file)
+            listed = found.windows_file and self._folder.read(found.windows_file)
             plan = Plan.read(listed) if listed else Plan.of_period(found.period)
             if plan is not None:
                 return plan
@@ -269,8 +269,7 @@ class Reading:
         if after is before:
             return
         after = msgspec.structs.replace(after, request=self._fingerprint, endpoint=self._endpoint)
-        with storing(self._store.label, self._name):
-            self._store.write(self._name, write_cursors(after))
+        self._states.write(self._name, write_cursors(after))
 
     # -- the state
 
@@ -279,11 +278,11 @@ class Reading:
 
         :raises IrisCheckpointError: when it cannot be used; the text says what to do
         """
-        data = self._read(self._store, self._name)
+        data = self._states.read(self._name)
         if data is None:
             items: dict[str, str] | None = {} if self._rules.per_item else None
             return Cursors(endpoint=self._endpoint, request=self._fingerprint, items=items)
-        place = f"{self._store.label}/{self._name}"
+        place = f"{self._states.label}/{self._name}"
         cursors = read_cursors(data, place)
         if cursors.request not in {self._fingerprint, ""} or (cursors.items is None) == self._rules.per_item:
             raise IrisCheckpointError(
@@ -308,10 +307,6 @@ class Reading:
 
     def _key(self, item: int) -> str:
         return self._keys[item] if self._rules.per_item else ALL
-
-    def _read(self, store: Store, name: str) -> bytes | None:
-        with storing(store.label, name):
-            return store.read(name)
 
 
 def moment_s(given: Any, argument: str) -> int:

@@ -223,14 +223,19 @@ def test_when_any_operation_of_folder_or_state_fails_the_next_try_leaves_nothing
     assert failures >= 20
 
 
-def test_when_the_state_cannot_be_written_the_next_try_asks_for_nothing_and_writes_it(lake: Lake) -> None:
-    reading, folder = lake.begin("run", "03")
+class StateRefused(Life):
+    """A process that cannot write the state."""
 
-    def refuse(_number: int, name: str) -> None:
+    def __init__(self) -> None:
+        super().__init__(dies_at=0, when="never")
+
+    def before(self, _number: int, name: str) -> None:
         if name == STATE:
             raise OSError("no")
 
-    reading._store.before = refuse  # type: ignore[attr-defined]  # the store in memory
+
+def test_when_the_state_cannot_be_written_the_next_try_asks_for_nothing_and_writes_it(lake: Lake) -> None:
+    reading, folder = lake.begin("run", "03", life=StateRefused())
     request = reading.begin()
     with pytest.raises(IrisStorageError, match=r"_state\.json could not be written"):
         Export(lake.client, request, folder, published=reading.advance).run()

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.export.parts import Draft, lines_encoding, request_member
+from airflow_provider_trackunit.iris.export.formats.draft import Draft, request_member
+from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 
 
 def raws(*texts: str) -> list[msgspec.Raw]:

@@ -11,11 +11,10 @@ from pyarrow import parquet as pq
 
 from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
 from airflow_provider_trackunit.iris.export.export import export_pages
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
-
-from .conftest import ASSETS, FLEET, HOURS, MakeRequest, new_client, pins, survivors
-from .stores import MemoryStore, result_of
+from tests.iris.export.conftest import ASSETS, FLEET, HOURS, MakeRequest, new_client, pins, survivors
+from tests.iris.export.stores import MemoryStore, result_of
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.emulator import IrisEmulator

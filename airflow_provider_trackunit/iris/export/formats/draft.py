@@ -1,4 +1,4 @@
-"""Records become the bytes of a part. Nothing here is ever changed: adding to a draft gives a new one.
+"""Records become the bytes of a part, whatever its format. Nothing here is ever changed: adding to a draft gives a new one.
 
 A draft gathers records as lines of JSON, undecoded, and encodes them a block at a time; a part is its blocks, joined.
 So a draft of any moment can be finished, whatever was tried on it since. Pure.
@@ -6,31 +6,15 @@ So a draft of any moment can be finished, whatever was tried on it since. Pure.
 
 from __future__ import annotations
 
-import struct
-import zlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_trackunit.iris.export.manifest import Column
-
-# Compressing costs more than everything else a transfer does; level 1 of zlib takes about a third of the CPU of its
-# default, and the files grow by about a fifth.
-_GZIP_LEVEL: Final = 1
-
-# Eight windows of the compression: what is lost at the seams of the blocks is below a hundredth.
-_BLOCK_BYTES: Final = 256 * 1024
-
-# RFC 1952, 2.3: no name, no time, unknown operating system.
-_GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-# RFC 1951, 3.2.6: an empty last block.
-_DEFLATE_END: Final = b"\x03\x00"
 
 
 class Block(Protocol):
@@ -134,77 +118,6 @@ def add_counts(counts: dict[str, int], more: Mapping[str, int]) -> dict[str, int
     for name, count in more.items():
         counts[name] = counts.get(name, 0) + count
     return counts
-
-
-@dataclass(frozen=True, slots=True)
-class _Deflated:
-    data: bytes
-    crc: int
-    raw_bytes: int
-    bad_values: Mapping[str, int] = field(default_factory=dict)
-
-
-class GzipLines:
-    """JSON Lines as one gzip member. Each block is compressed by itself and ends on a byte, so that they can be joined."""
-
-    form = Form("jsonl", "gzip", ".jsonl.gz", _BLOCK_BYTES)
-
-    def encode(self, lines: bytes, before: _Deflated | None) -> _Deflated:
-        """Return the lines compressed, with the checksum of all lines so far."""
-        library = _zlib()
-        compressor = library.compressobj(_GZIP_LEVEL, library.DEFLATED, -library.MAX_WBITS)
-        data = compressor.compress(lines) + compressor.flush(library.Z_FULL_FLUSH)
-        crc, size = (before.crc, before.raw_bytes) if before else (0, 0)
-        return _Deflated(data, library.crc32(lines, crc), size + len(lines))
-
-    def join(self, blocks: Sequence[_Deflated]) -> bytes:
-        """Return the whole gzip file."""
-        crc, size = (blocks[-1].crc, blocks[-1].raw_bytes) if blocks else (0, 0)
-        trailer = struct.pack("<LL", crc, size & 0xFFFFFFFF)
-        return b"".join((_GZIP_HEADER, *(block.data for block in blocks), _DEFLATE_END, trailer))
-
-
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    data: bytes
-    bad_values: Mapping[str, int] = field(default_factory=dict)
-
-
-class PlainLines:
-    """JSON Lines as they are."""
-
-    form = Form("jsonl", None, ".jsonl", _BLOCK_BYTES)
-
-    def encode(self, lines: bytes, before: object) -> _Plain:
-        """Return the lines as they are."""
-        return _Plain(lines)
-
-    def join(self, blocks: Sequence[_Plain]) -> bytes:
-        """Return the lines of all blocks."""
-        return b"".join(block.data for block in blocks)
-
-
-def lines_encoding(compression: str | None) -> Encoding:
-    """Return how JSON Lines are written.
-
-    :raises IrisConfigurationError: when the compression is not known
-    """
-    if compression not in {"gzip", None}:
-        raise IrisConfigurationError(f"compression: {compression!r} is not known; give 'gzip' or None")
-    return GzipLines() if compression else PlainLines()
-
-
-def _zlib() -> Any:
-    """Return what compresses.
-
-    isal does the same work as zlib in about a quarter of the time and writes no larger files; it is there on every
-    platform that it has a build for.
-    """
-    try:
-        from isal import isal_zlib
-    except ImportError:
-        return zlib
-    return isal_zlib
 
 
 def request_member(path_params: Mapping[str, Any]) -> bytes:

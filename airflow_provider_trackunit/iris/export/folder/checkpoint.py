@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -11,6 +11,9 @@ from airflow_provider_trackunit.iris.errors import IrisCheckpointError
 from airflow_provider_trackunit.iris.export.manifest import Part, Run, Skipped
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.export.folder.store import Store
 
 CHECKPOINT: Final = "_checkpoint.json"
 
@@ -82,3 +85,13 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         return msgspec.structs.replace(checkpoint, checksum="")
     except BROKEN_JSON as error:
         raise IrisCheckpointError(f"{CHECKPOINT} cannot be read ({error})") from None
+
+
+def progress_in(store: Store) -> list[int]:
+    """Return how far an unfinished export has come, as numbers that grow: items begun, pages, parts and records stored."""
+    try:
+        found = read_checkpoint(store.read(CHECKPOINT) or b"")
+    except IrisCheckpointError:
+        return []
+    records = sum(part.records for part in found.parts)
+    return [found.frontier.next_item, found.frontier.came, len(found.parts), records]

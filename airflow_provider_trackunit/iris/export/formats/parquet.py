@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
 from airflow_provider_trackunit.iris.export import manifest
-from airflow_provider_trackunit.iris.export.parts import Form
+from airflow_provider_trackunit.iris.export.formats.draft import Form
 from airflow_provider_trackunit.iris.export.typed.taking import Taken, Taker
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from pyarrow import dataset
 from pyarrow import parquet as pq
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisUnexpectedResponseError
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
-from airflow_provider_trackunit.iris.export.parts import Draft, request_member
+from airflow_provider_trackunit.iris.export.formats.draft import Draft, request_member
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ WITHOUT = """
 import sys
 sys.modules["pyarrow"] = None
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.export.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 columns = columns_for("/api/asset/v1/assets")
 try:
@@ -261,7 +261,7 @@ def test_without_pyarrow_the_error_says_what_to_install() -> None:
 
 def test_the_module_is_loaded_without_pyarrow_until_an_encoding_is_made() -> None:
     code = (
-        "import sys, airflow_provider_trackunit.iris.export.parquet; "
+        "import sys, airflow_provider_trackunit.iris.export.formats.parquet; "
         "print([name for name in sys.modules if name.split('.')[0] in {'pyarrow', 'numpy', 'pandas'}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
