@@ -13,7 +13,7 @@ from dev.benchmarks.former import FORMER, former_tree
 from dev.benchmarks.measuring import Entry, in_turn, stub
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dev.benchmarks.measuring import Run
@@ -28,7 +28,7 @@ HTTP_OPERATOR = "HttpOperator, one at a time"
 def entries(case: str, former: Path | None) -> list[Entry]:
     """Return who takes part in a case, but for HttpOperator."""
     module = "dev.benchmarks.asking"
-    ours = [("IrisHook", "sync", None), ("async client", "async", None)]
+    ours: list[tuple[str, str, Path | None]] = [("IrisHook", "sync", None), ("async client", "async", None)]
     if former is not None:
         ours += [(f"IrisHook of {FORMER}", "sync", former), (f"async client of {FORMER}", "async", former)]
     others = [("requests by hand", "requests", None), (AIOHTTP, "aiohttp", None)]
@@ -82,9 +82,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=16)
     parser.add_argument("parts", nargs="*", default=["cpu", "pages", "machines"])
     options = parser.parse_args()
-    several = {"rounds": options.rounds, "at_once": options.at_once}
+    several: dict[str, int] = {"rounds": options.rounds, "at_once": options.at_once}
     with former_tree() as former:
-        parts = {
+        parts: dict[str, Callable[[], None]] = {
             "cpu": lambda: cpu(former, options.rounds),
             "pages": lambda: many(
                 "pages", f"{PAGES} pages of {PAGE} assets", (PAGES, PAGE), former, **several

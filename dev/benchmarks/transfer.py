@@ -18,7 +18,7 @@ from dev.benchmarks.former import FORMER, former_tree
 from dev.benchmarks.measuring import Entry, in_turn, measure, stub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
@@ -144,7 +144,7 @@ def main() -> None:
     rounds = options.rounds
     with former_tree() as tree:
         former = of_former(tree)
-        parts = {
+        parts: dict[str, Callable[[], None]] = {
             "throughput": lambda: side_by_side(
                 [OURS, *former, REQUESTS, HTTP_OPERATOR, AIOHTTP, DLT], rounds
             ),

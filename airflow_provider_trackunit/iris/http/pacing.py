@@ -33,6 +33,15 @@ _MOST_REMEMBERED: Final = 4096
 # Whoever waits behind others for a rate that is only learned looks again so often: it may have grown.
 _LOOK_AGAIN_S: Final = 1.0
 
+# Where no rate is known, so many calls may be under way at once until so many were let through: a limit that nobody
+# published then refuses a few calls and not all that somebody wanted at once. It costs two round trips, once.
+_CAUTIOUS_AT_ONCE: Final = 8
+_CAUTIOUS_CALLS: Final = 24
+
+# Whoever waits for one of those to come back looks again so often, later behind others.
+_LOOK_FOR_ROOM_S: Final = 0.01
+_LOOK_FOR_ROOM_AT_MOST_S: Final = 0.1
+
 # A time of which less is left than a clock shows is over.
 _SHORTEST_WAIT_S: Final = 1e-4
 
@@ -47,26 +56,48 @@ class _Lane:
         self.kept = None if rate is None else KeptRate(rate)
         self.learned = LearnedRate(None if rate is None else rate.calls / rate.per_s)
         self.line: list[Turn] = []
+        self.under_way = 0
         self.is_metered = rate is not None and rate.metered
         self._interval_s = 0.0 if rate is None else rate.interval_s
 
     def earliest(self, now: float) -> float:
         """Return the moment before which no call may leave."""
         learned = self.learned.earliest(now)
-        return learned if self.kept is None else max(learned, self.kept.earliest(now))
+        if self.kept is not None:
+            return max(learned, self.kept.earliest(now))
+        return max(learned, now + _LOOK_FOR_ROOM_S) if self._is_cautious else learned
 
     def expected(self, turn: Turn, now: float) -> float:
         """Return when a turn may come, after all that stand before it."""
         before = self.line.index(turn) if turn in self.line else len(self.line)
         behind_s = before * max(self._interval_s, self.learned.interval_s)
-        return self.earliest(now) + (min(behind_s, _LOOK_AGAIN_S) if self.kept is None else behind_s)
+        if self.kept is None:
+            behind_s = min(behind_s, _LOOK_AGAIN_S)
+        if self._is_cautious:
+            by_room_s = before / _CAUTIOUS_AT_ONCE * _LOOK_FOR_ROOM_S
+            behind_s = max(behind_s, min(by_room_s, _LOOK_FOR_ROOM_AT_MOST_S))
+        return self.earliest(now) + behind_s
 
     def leave(self, turn: Turn, now: float) -> None:
         """Enter that a turn came."""
         self.step_out(turn)
+        self.under_way += 1
         self.learned.leave(now)
         if self.kept is not None:
             self.kept.leave(now)
+
+    def come_back(self, now: float, left_at: float) -> None:
+        """Enter that a call was answered, or given up."""
+        self.under_way -= 1
+        if self.kept is not None:
+            self.kept.come_back(now, left_at)
+
+    def forget_under_way(self) -> None:
+        """Let nobody wait, and nobody be under way: they are in another process."""
+        self.line.clear()
+        self.under_way = 0
+        if self.kept is not None:
+            self.kept.forget_under_way()
 
     def step_out(self, turn: Turn) -> None:
         """Let a turn wait no longer."""
@@ -76,7 +107,13 @@ class _Lane:
     def is_idle(self, now: float) -> bool:
         """Return whether nothing is lost when the lane is forgotten."""
         kept_is_idle = self.kept is None or self.kept.is_idle(now)
-        return not self.line and kept_is_idle and self.learned.is_idle(now)
+        return not self.line and not self.under_way and kept_is_idle and self.learned.is_idle(now)
+
+    @property
+    def _is_cautious(self) -> bool:
+        """Whether as many calls are under way as may be while nothing is known of a limit."""
+        untried = self.kept is None and self.learned.let_through < _CAUTIOUS_CALLS
+        return untried and self.under_way >= _CAUTIOUS_AT_ONCE
 
 
 @dataclass(slots=True, eq=False)
@@ -138,9 +175,7 @@ class Pacer:
         """Begin again in a child process: who waited or was on the way there is not here."""
         self._lock = threading.Lock()
         for lane in self._lanes.values():
-            lane.line.clear()
-            if lane.kept is not None:
-                lane.kept.forget_under_way()
+            lane.forget_under_way()
 
     def forget(self) -> None:
         """Begin again as if nothing had been sent or refused; whoever is under way counts no more."""
@@ -180,8 +215,8 @@ class Pacer:
             now = self._now()
             for lane in turn.lanes:
                 lane.step_out(turn)
-                if turn.is_under_way and turn.left_at is not None and lane.kept is not None:
-                    lane.kept.come_back(now, turn.left_at)
+                if turn.is_under_way and turn.left_at is not None:
+                    lane.come_back(now, turn.left_at)
             turn.is_under_way = False
 
     def let(self, turn: Turn) -> None:
