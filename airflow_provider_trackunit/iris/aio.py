@@ -126,6 +126,10 @@ class AsyncIrisClient(ClientCore):
 
     async def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
+        renewing = self._renewing
+        if renewing is not None and not renewing.done() and self._loop is asyncio.get_running_loop():
+            renewing.cancel()  # it would open a connection again
+            await asyncio.wait([renewing])
         session, self._session, self._loop = self._session, None, None
         if session is not None:
             await session.close()

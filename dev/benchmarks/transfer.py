@@ -58,6 +58,20 @@ def side_by_side(entries: Sequence[Entry], rounds: int, *, latency_ms: float = 0
         )
 
 
+def at_once(rounds: int, latency_ms: float = 50) -> None:
+    """Print what our transfer gains from more requests on their way at once."""
+    print(f"\n{RECORDS:,} assets, {PAGE} a page, {latency_ms:.0f} ms latency; median of {rounds} rounds\n")
+    print("| max_concurrency | s | records/s | CPU s | peak MiB over idle |\n|---:|---:|---:|---:|---:|")
+    with stub(RECORDS, PAGE, latency_ms) as url:
+        for number in (1, 2, 4, 8, 16, 32):
+            run = in_turn([OURS], url, number, rounds)[OURS.shown]
+            print(
+                f"| {number} | {run.wall_s:.2f} | {run.done / run.wall_s:,.0f} | {run.cpu_s:.2f} | "
+                f"{run.peak_mib_over_idle:.0f} |",
+                flush=True,
+            )
+
+
 def memory() -> None:
     """Print the peak memory of our transfer for fleets of different sizes."""
     print("\nPeak memory of a transfer with part_bytes of 64 MiB, in MiB over idle\n")
@@ -138,7 +152,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "parts", nargs="*", default=["throughput", "parquet", "latency", "memory", "limit", "fan-out"]
+        "parts",
+        nargs="*",
+        default=["throughput", "parquet", "latency", "at once", "memory", "limit", "fan-out"],
     )
     options = parser.parse_args()
     rounds = options.rounds
@@ -150,6 +166,7 @@ def main() -> None:
             ),
             "parquet": lambda: side_by_side([TYPED, DLT_TYPED], rounds),
             "latency": lambda: side_by_side([OURS, *former, REQUESTS, AIOHTTP], rounds, latency_ms=50),
+            "at once": lambda: at_once(rounds),
             "memory": memory,
             "limit": lambda: fleet_at_the_limit(rounds),
             "fan-out": lambda: fan_out(rounds),

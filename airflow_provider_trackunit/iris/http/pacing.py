@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
+from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.keeping import KeptRate
 from airflow_provider_trackunit.iris.http.learning import LearnedRate
@@ -33,9 +34,9 @@ _MOST_REMEMBERED: Final = 4096
 # Whoever waits behind others for a rate that is only learned looks again so often: it may have grown.
 _LOOK_AGAIN_S: Final = 1.0
 
-# Where no rate is known, so many calls may be under way at once until so many were let through: a limit that nobody
-# published then refuses a few calls and not all that somebody wanted at once. It costs two round trips, once.
-_CAUTIOUS_AT_ONCE: Final = 8
+# Where no rate is known, no more than the default number of calls may be under way until so many were let through: a
+# limit that nobody published then refuses those, and not all that somebody wanted at once. It costs two round trips, once.
+_CAUTIOUS_AT_ONCE: Final = MAX_CONCURRENCY
 _CAUTIOUS_CALLS: Final = 24
 
 # Whoever waits for one of those to come back looks again so often, later behind others.

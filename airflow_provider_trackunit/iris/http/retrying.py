@@ -56,7 +56,7 @@ class RetryRules:
 
         A request that may have been processed is repeated only when that is safe. A 429 was not processed.
         """
-        if not isinstance(error, IrisError) or not error.transient:
+        if not isinstance(error, IrisError) or not error.transient or error.retried:
             return False
         return self.safe or not error.sent or isinstance(error, IrisRateLimitError)
 

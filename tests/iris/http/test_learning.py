@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,7 +80,7 @@ def test_wherever_a_fixed_window_stands_sixteen_threads_are_refused_once_in_ten_
     None
 ):
     """Where a window ends soon, twice its calls are let through before the first refusal, and all threads are at work."""
-    crews = [crew_behind(lambda phase=phase: FixedWindow(20, 1, phase / 20)) for phase in range(20)]
+    crews = [crew_behind(partial(FixedWindow, 20, 1, phase / 20)) for phase in range(20)]
     for crew in crews:
         assert crew.work(PAGES, threads=16) <= 1.5 * len(PAGES) / 20
         assert crew.server.refused <= 16 + 4
