@@ -57,7 +57,7 @@ class _Lane:
         self.kept = None if rate is None else KeptRate(rate)
         self.learned = LearnedRate(None if rate is None else rate.calls / rate.per_s)
         self.line: list[Turn] = []
-        self.under_way = 0
+        self.under_way: set[Turn] = set()
         self.is_metered = rate is not None and rate.metered
         self._interval_s = 0.0 if rate is None else rate.interval_s
 
@@ -82,21 +82,24 @@ class _Lane:
     def leave(self, turn: Turn, now: float) -> None:
         """Enter that a turn came."""
         self.step_out(turn)
-        self.under_way += 1
+        self.under_way.add(turn)
         self.learned.leave(now)
         if self.kept is not None:
             self.kept.leave(now)
 
-    def come_back(self, now: float, left_at: float) -> None:
-        """Enter that a call was answered, or given up."""
-        self.under_way -= 1
-        if self.kept is not None:
-            self.kept.come_back(now, left_at)
+    def end(self, turn: Turn, now: float) -> None:
+        """Enter that a turn was answered, was given up, or does not come. A second time it does nothing."""
+        self.step_out(turn)
+        if turn not in self.under_way:
+            return
+        self.under_way.remove(turn)
+        if self.kept is not None and turn.left_at is not None:
+            self.kept.come_back(now, turn.left_at)
 
     def forget_under_way(self) -> None:
-        """Let nobody wait, and nobody be under way: they are in another process."""
+        """Let nobody wait, and nobody be under way: they are in another process, whoever ends their turns here."""
         self.line.clear()
-        self.under_way = 0
+        self.under_way.clear()
         if self.kept is not None:
             self.kept.forget_under_way()
 
@@ -114,7 +117,7 @@ class _Lane:
     def _is_cautious(self) -> bool:
         """Whether as many calls are under way as may be while nothing is known of a limit."""
         untried = self.kept is None and self.learned.let_through < _CAUTIOUS_CALLS
-        return untried and self.under_way >= _CAUTIOUS_AT_ONCE
+        return untried and len(self.under_way) >= _CAUTIOUS_AT_ONCE
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +129,6 @@ class Turn:
     one_by_one: tuple[str, ...]
     left_at: float | None = None
     has_waited: bool = False
-    is_under_way: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
 
@@ -215,10 +217,7 @@ class Pacer:
         with self._lock:
             now = self._now()
             for lane in turn.lanes:
-                lane.step_out(turn)
-                if turn.is_under_way and turn.left_at is not None:
-                    lane.come_back(now, turn.left_at)
-            turn.is_under_way = False
+                lane.end(turn, now)
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
@@ -246,7 +245,7 @@ class Pacer:
                     lane.learned.hold(until)
 
     def _leave(self, turn: Turn, now: float) -> None:
-        turn.left_at, turn.is_under_way = now, True
+        turn.left_at = now
         for lane in turn.lanes:
             lane.leave(turn, now)
         turn.was_asked_before = any(name in self._one_by_one for name in turn.one_by_one)

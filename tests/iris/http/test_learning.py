@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError
+from airflow_provider_trackunit.iris.http.learning import LearnedRate
 from tests.iris.http.counting import Counter, FixedWindow, SlidingWindow, TokenBucket, World
 from tests.iris.http.crew import CountingServer, Crew, Limited
 
@@ -164,6 +165,18 @@ def test_a_request_that_is_always_refused_ends_with_the_refusal() -> None:
     assert [type(error) for error in crew.errors] == [IrisRateLimitError]
     assert len(crew.server.log) == 4
     assert took_s >= 0.5 + 1 + 2
+
+
+def test_a_limit_that_refuses_for_days_without_a_word_is_asked_twice_a_minute() -> None:
+    rate, now = LearnedRate(), 0.0
+    pauses = []
+    for _ in range(5_000):
+        pauses.append(rate.refuse(now, now, None))
+        now = rate.earliest(now)
+    assert pauses[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert set(pauses[6:]) == {30.0}
+    rate.let(now, waited=True)
+    assert rate.refuse(now + 1, now + 1, None) == 1.0
 
 
 def test_what_is_refused_on_one_row_does_not_slow_another_down() -> None:
