@@ -85,7 +85,7 @@ class LearnedRate:
         self._let_through_at_cut = 0
         self._even_at = -math.inf
         self._held_until = -math.inf
-        self._own_pause_s = _OWN_PAUSE_S
+        self._own_pause_s = 0.0
         # How many calls a small bucket can have held, while its rate is searched; else 0.
         self._bucket = 0
         self._borne = 0
@@ -118,7 +118,7 @@ class LearnedRate:
         before = self._answered[-1] if self._answered else now
         self._answered.append(now)
         self.let_through += 1
-        self._own_pause_s = _OWN_PAUSE_S
+        self._own_pause_s = 0.0
         if waited and self._per_s < math.inf:
             self._in_use_s += min(now - before, 2 * self.interval_s)
             if self._bucket:
@@ -133,9 +133,9 @@ class LearnedRate:
         :param pause_s: how long to keep away, as the server said
         """
         is_new = left_at > self._cut_at
-        pause_s = pause_s or self._own_pause_s
         if is_new:
-            self._own_pause_s = min(2 * self._own_pause_s, _LONGEST_OWN_PAUSE_S)
+            self._own_pause_s = min(max(2 * self._own_pause_s, _OWN_PAUSE_S), _LONGEST_OWN_PAUSE_S)
+        pause_s = pause_s or max(self._own_pause_s, _OWN_PAUSE_S)
         if is_new and pause_s <= _LONGEST_PAUSE_OF_A_RATE_S:
             self._cut(now, pause_s)
         self.hold(now + pause_s)

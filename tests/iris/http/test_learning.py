@@ -167,6 +167,12 @@ def test_a_request_that_is_always_refused_ends_with_the_refusal() -> None:
     assert took_s >= 0.5 + 1 + 2
 
 
+def test_calls_that_were_under_way_at_a_refusal_make_the_pause_no_longer() -> None:
+    rate = LearnedRate()
+    assert [rate.refuse(10.0, 9.9, None), rate.refuse(10.01, 9.91, None)] == [1.0, 1.0]
+    assert rate.refuse(12.0, 11.9, None) == 2.0
+
+
 def test_a_limit_that_refuses_for_days_without_a_word_is_asked_twice_a_minute() -> None:
     rate, now = LearnedRate(), 0.0
     pauses = []
