@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.triggers"]}],
         # Airflow 3.2 and newer; older ones pass over it.
         "cli": [f"{_PACKAGE}.probe.get_cli_commands"],
+        "extra-links": [f"{_PACKAGE}.links.DeveloperHubLink", f"{_PACKAGE}.links.ResultFolderLink"],
         "connection-types": [
             {
                 "connection-type": connection.CONN_TYPE,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import (
         BaseHook,
         BaseOperator,
+        BaseOperatorLink,
         BaseSensorOperator,
         Context,
         ObjectStoragePath,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
@@ -48,9 +50,16 @@ else:
             from airflow.utils.log.secrets_masker import mask_secret
 
     if AIRFLOW_VERSION >= (3, 0):
-        from airflow.sdk import BaseOperator, BaseSensorOperator, Context, PokeReturnValue
+        from airflow.sdk import (
+            BaseOperator,
+            BaseOperatorLink,
+            BaseSensorOperator,
+            Context,
+            PokeReturnValue,
+        )
     else:
         from airflow.models import BaseOperator
+        from airflow.models.baseoperatorlink import BaseOperatorLink
         from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
         from airflow.utils.context import Context
 
@@ -58,6 +67,7 @@ else:
         from airflow.sdk.exceptions import (
             AirflowException,
             AirflowFailException,
+            AirflowNotFoundException,
             AirflowSensorTimeout,
             AirflowSkipException,
             AirflowTaskTimeout,
@@ -67,6 +77,7 @@ else:
         from airflow.exceptions import (
             AirflowException,
             AirflowFailException,
+            AirflowNotFoundException,
             AirflowSensorTimeout,
             AirflowSkipException,
             AirflowTaskTimeout,
@@ -91,12 +102,14 @@ __all__ = [
     "AIRFLOW_VERSION",
     "AirflowException",
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
+    "BaseOperatorLink",
     "BaseSensorOperator",
     "BaseTrigger",
     "Context",
@@ -114,7 +127,9 @@ __all__ = [
     "object_storage_path",
     "reschedule_decision",
     "retry_policy_argument",
+    "returned_before_airflow_3",
     "run_times",
+    "stats_if_on",
 ]
 
 
@@ -149,6 +164,15 @@ def object_storage_path(path: str | ObjectStoragePath, conn_id: str | None) -> O
     return folder
 
 
+def returned_before_airflow_3(ti_key: Any) -> Any:
+    """Return what a task returned, as the web server of Airflow 2 finds it; empty where nothing. None on Airflow 3."""
+    if AIRFLOW_VERSION >= (3, 0):
+        return None
+    from airflow.models import XCom
+
+    return XCom.get_value(ti_key=ti_key, key="return_value") or {}
+
+
 def run_times(context: Context) -> tuple[datetime | None, datetime | None]:
     """Return where the data interval of a task's run begins and where the run ends; both None when nothing says so.
 
@@ -159,6 +183,17 @@ def run_times(context: Context) -> tuple[datetime | None, datetime | None]:
     if end is not None:
         return getattr(run, "data_interval_start", None), end
     return None, getattr(run, "start_date", None) or getattr(run, "run_after", None)
+
+
+def stats_if_on() -> Any:
+    """Return the door of Airflow's metrics, None when nothing goes through it."""
+    from airflow.configuration import conf
+
+    ways = ("statsd_on", "statsd_datadog_enabled", "otel_on")
+    if not any(conf.getboolean("metrics", way, fallback=False) for way in ways):
+        return None
+    module = "airflow.sdk.observability.stats" if AIRFLOW_VERSION >= (3, 2) else "airflow.stats"
+    return import_module(module).Stats
 
 
 def default_deferrable() -> bool:

@@ -15,16 +15,18 @@ from airflow_provider_trackunit._compat import (
     default_deferrable,
     retry_policy_argument,
 )
+from airflow_provider_trackunit.connection import errors_name
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.calls import meant_by, without_query
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.links import DeveloperHubLink
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 from airflow_provider_trackunit.settings import LABELS, given_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from airflow_provider_trackunit._compat import Context, RetryPolicy
+    from airflow_provider_trackunit._compat import BaseOperatorLink, Context, RetryPolicy
 
 #: The arguments that make up a request, templated wherever they are taken.
 REQUEST_FIELDS = ("endpoint", "method", "path_params", "query_params", "json", "headers", "trackunit_conn_id")
@@ -60,6 +62,7 @@ class CallsEndpoint(BaseOperator):
         "json": "json",
         "headers": "json",
     }
+    operator_extra_links: Sequence[BaseOperatorLink] = (DeveloperHubLink(),)
     ui_color = "#f7e7c6"
 
     def __init__(
@@ -126,6 +129,21 @@ class CallsEndpoint(BaseOperator):
             "headers": self.headers,
         }
 
+    @contextmanager
+    def permanent_errors_fail(self) -> Iterator[None]:
+        """End the task for good on an error of IRIS that no retry can mend; let every other error through.
+
+        The log tells it once: the error of IRIS is the ``__context__`` of what is raised, which no traceback shows.
+        """
+        try:
+            with errors_name(self.trackunit_conn_id):
+                yield
+        except IrisError as error:
+            if error.transient:
+                raise
+            error.__traceback__ = None
+            raise AirflowFailException(str(error)) from None
+
     def pre_execute(self, context: Context) -> None:
         """Say that ``params`` was taken by Airflow, where somebody may have meant the query."""
         super().pre_execute(context)
@@ -149,17 +167,3 @@ def _unknown_arguments_explained(given: Iterable[str]) -> Iterator[None]:
         if meant:
             error.args = (f"{error} {'; '.join(meant)}",)
         raise
-
-
-@contextmanager
-def permanent_errors_fail() -> Iterator[None]:
-    """End the task for good on an error of IRIS that no retry can mend; let every other error through.
-
-    The cause is chained without its own traceback, so that the log shows one and not two.
-    """
-    try:
-        yield
-    except IrisError as error:
-        if error.transient:
-            raise
-        raise AirflowFailException(str(error)) from error.with_traceback(None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.triggerer import warn_if_none_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +122,7 @@ def defer_until(
     """Defer the task until a moment; the state comes back in the event."""
     from airflow_provider_trackunit.triggers import IrisResumeTrigger
 
+    warn_if_none_runs(operator)
     operator.defer(
         trigger=IrisResumeTrigger(resume_at_epoch_s=resume_at_epoch_s, state=state),
         method_name=method_name,

@@ -6,11 +6,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import AirflowException, AirflowFailException
-from airflow_provider_trackunit.calling import CallsEndpoint, permanent_errors_fail
+from airflow_provider_trackunit.calling import CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.metrics import count_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class IrisApiOperator(CallsEndpoint):
         self.max_concurrency = max_concurrency
         self.response_check = response_check
         self.response_filter = response_filter
+        self._origin: str | None = None
 
     def execute(self, context: Context) -> Any:
         """Return the records or the body, checked and filtered.
@@ -78,7 +80,7 @@ class IrisApiOperator(CallsEndpoint):
 
     def _call(self, context: Context, deferrals: Deferrals) -> Any:
         try:
-            with permanent_errors_fail():
+            with self.permanent_errors_fail():
                 data = self._read()
         except IrisError as error:
             if self.deferrable:
@@ -112,7 +114,8 @@ class IrisApiOperator(CallsEndpoint):
         """Return what is known of the endpoint, and the method as it is sent."""
         from airflow_provider_trackunit.iris.catalogue.endpoints import find
 
-        call = make_call(self.hook.get_conn().origin, self.endpoint, **request)
+        self._origin = self.hook.get_conn().origin
+        call = make_call(self._origin, self.endpoint, **request)
         return find(call), call.method
 
     def _read_pages(self, row: Endpoint, request: dict[str, Any]) -> Any:
@@ -127,6 +130,7 @@ class IrisApiOperator(CallsEndpoint):
             records += page.records
             self.log.debug("Page %d: %d records so far", number, len(records))
         self.log.info("Read %d records from %s", len(records), self.endpoint_name)
+        count_records(self, self.endpoint_name, len(records))
         return records
 
     def _refuse_endless(self, page: Page, most_pages: int | None) -> None:
@@ -145,6 +149,16 @@ class IrisApiOperator(CallsEndpoint):
                 f"{self.endpoint_name} has {count} records or more, max_records is {self.max_records}. Use "
                 "IrisToObjectStorageOperator for large collections, ask for fewer with query_params, or raise max_records"
             )
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the IRIS endpoint as input. What was read is an XCom, which is no dataset."""
+        from airflow_provider_trackunit.lineage import lineage, read_from
+
+        return lineage([read_from(self._origin, self.endpoint_name)], [])
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Return the same of a task that failed."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
 
 def _looks_like_a_page(answer: Any) -> bool:

@@ -15,7 +15,7 @@ from airflow_provider_trackunit._compat import (
     BaseSensorOperator,
     PokeReturnValue,
 )
-from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
+from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.deferral import (
     ENDLESS_S,
     LEAST_DEFERRAL_S,
@@ -27,6 +27,7 @@ from airflow_provider_trackunit.deferral import (
 )
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
+from airflow_provider_trackunit.triggerer import warn_if_none_runs
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -116,7 +117,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         if error.transient and self.silent_fail:
             self.log.error("The wait goes on (silent_fail) after: %s", error)
             return self._defer(state)
-        with permanent_errors_fail():
+        with self.permanent_errors_fail():
             raise error
 
     def _look_and_defer(self, context: Context, state: Mapping[str, Any]) -> Any:
@@ -147,6 +148,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             state=state,
         )
         self.log.info("Waiting in the triggerer, every %.0f s", trigger.poll_interval_s)
+        warn_if_none_runs(self)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop(deadline_of(state)))
 
     @contextmanager
@@ -171,7 +173,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
         """
         if time.monotonic() < self._not_before:
             return PokeReturnValue(is_done=False)
-        with permanent_errors_fail():
+        with self.permanent_errors_fail():
             try:
                 found = self._look()
             except IrisNotFoundError:

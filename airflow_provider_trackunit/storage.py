@@ -65,7 +65,7 @@ class FolderStore:
             path = object_storage_path(folder, conn_id)
             return cls(path.fs, str(path.path), str(path))
         except (ImportError, ValueError) as error:
-            raise IrisConfigurationError(f"{argument}: {_no_store(text, error)}") from error
+            raise IrisConfigurationError(f"{argument}: {_no_store(text, error)}") from None
 
     def names(self) -> list[str]:
         """Return the names of the files in the folder, none when it does not exist."""

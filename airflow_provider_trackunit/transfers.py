@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackunit._compat import (
     AirflowException,
-    AirflowFailException,
     TaskDeferred,
 )
-from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint, permanent_errors_fail
+from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
+from airflow_provider_trackunit.links import DeveloperHubLink, ResultFolderLink
+from airflow_provider_trackunit.metrics import count_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_trackunit._compat import Context
+    from airflow_provider_trackunit._compat import BaseOperatorLink, Context
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.export.export import Export
     from airflow_provider_trackunit.iris.export.folder.store import Store
@@ -89,6 +90,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     """
 
     template_fields: Sequence[str] = (*REQUEST_FIELDS, "output_path", "output_conn_id", "incremental")
+    operator_extra_links: Sequence[BaseOperatorLink] = (ResultFolderLink(), DeveloperHubLink())
 
     def __init__(
         self,
@@ -125,7 +127,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         self.resume_within = resume_within
         self.incremental = incremental
         self._origin: str | None = None
-        self._records: int | None = None
+        self._manifest: dict[str, Any] | None = None
         self._export: Export | None = None
         self._killed = False
 
@@ -153,7 +155,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
         from airflow_provider_trackunit.storage import FolderStore
 
-        with permanent_errors_fail():
+        with self.permanent_errors_fail():
             client = self.hook.get_conn()
             self._origin = client.origin
             request = self._request(client.origin, context)
@@ -168,7 +170,8 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         finally:
             if reading is not None:
                 reading.end()
-        self._records = manifest["records"]
+        self._manifest = manifest
+        count_result(self, manifest)
         self._tell_outlets(context, manifest)
         return manifest
 
@@ -188,7 +191,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         from airflow_provider_trackunit.iris.export.manifest import write_manifest
 
         told: Any = {} if reading is None else {"at_every_step": reading.renew, "published": reading.advance}
-        with permanent_errors_fail():
+        with self.permanent_errors_fail():
             self._export = export = Export(client, request, store, **told)
             if self._killed:
                 export.stop()
@@ -234,7 +237,9 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         from airflow_provider_trackunit.iris.export.request import ExportRequest
 
         if self.on_item_error not in {"fail", "skip"}:
-            raise AirflowFailException(f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'")
+            raise IrisConfigurationError(
+                f"on_item_error: {self.on_item_error!r} is neither 'fail' nor 'skip'"
+            )
         items = self._items()
         single: Any = self.path_params or {}
         arguments = self.request_arguments()
@@ -293,14 +298,14 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         if given is None or isinstance(given, Mapping):
             return None
         if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise AirflowFailException(
+            raise IrisConfigurationError(
                 "path_params: give a mapping or a list of mappings. A template gives text unless the DAG sets "
                 "render_template_as_native_obj=True; the output of an upstream task can be given as it is"
             )
         items = list(given)
         wrong = next((item for item in items if not isinstance(item, Mapping)), None)
         if wrong is not None:
-            raise AirflowFailException(
+            raise IrisConfigurationError(
                 f"path_params: every item must be a mapping, one is a {type(wrong).__name__}"
             )
         return items
@@ -319,21 +324,16 @@ class IrisToObjectStorageOperator(CallsEndpoint):
                 event.extra = {**event.extra, **counts}
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return the IRIS endpoint as input and the output folder as output, with its number of records."""
-        from airflow.providers.common.compat.openlineage.facet import (
-            Dataset,
-            OutputDataset,
-            OutputStatisticsOutputDatasetFacet,
-        )
-        from airflow.providers.openlineage.extractors import OperatorLineage
+        """Return the IRIS endpoint as input and the output folder as output, with its records and its columns."""
+        return self._lineage(self._manifest)
 
-        from airflow_provider_trackunit.storage import dataset_of
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Return the same input and output, and nothing of what the folder holds: a former result is as it was."""
+        return self._lineage(None)
 
-        namespace, name = dataset_of(str(self.output_path))
-        statistics = OutputStatisticsOutputDatasetFacet(rowCount=self._records)
-        return OperatorLineage(
-            inputs=[Dataset(namespace=self._origin or "https://iris.trackunit.com", name=self.endpoint_name)],
-            outputs=[
-                OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
-            ],
+    def _lineage(self, manifest: dict[str, Any] | None) -> Any:
+        from airflow_provider_trackunit.lineage import lineage, read_from, written_to
+
+        return lineage(
+            [read_from(self._origin, self.endpoint_name)], [written_to(str(self.output_path), manifest)]
         )

@@ -129,10 +129,12 @@ class AirflowHome:
         logical_date: str | None = None,
         timeout_s: float = 120,
         params: dict[str, Any] | None = None,
+        **settings: str,
     ) -> dict[str, TaskRun]:
         """Run a DAG once with ``airflow dags test`` and return its tasks by name.
 
         :param params: values for the DAG's params, in the place of their defaults
+        :param settings: more environment variables
         :raises AirflowCommandError: when the run or a task of it failed
         """
         if version("apache-airflow").startswith("3.0."):
@@ -140,7 +142,8 @@ class AirflowHome:
             self.run("dags", "reserialize", timeout_s=timeout_s)
         date = [logical_date] if logical_date else []
         conf = ["--conf", json.dumps(params)] if params else []
-        output = self.run("dags", "test", dag_id, *date, *conf, timeout_s=timeout_s, connection=connection)
+        command = ["dags", "test", dag_id, *date, *conf]
+        output = self.run(*command, timeout_s=timeout_s, connection=connection, **settings)
         tasks = {task.task_id: task for task in self._last_run(dag_id)}
         unsuccessful = [f"{task.task_id} {task.state}" for task in tasks.values() if task.state != "success"]
         if unsuccessful or not tasks:

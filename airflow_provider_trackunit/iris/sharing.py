@@ -18,6 +18,7 @@ from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from airflow_provider_trackunit.iris.http.observing import Observer
     from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 
@@ -33,16 +34,17 @@ _clients: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]]
 
 @asynccontextmanager
 async def shared_client(
-    credentials: Credentials, base_url: str, **options: Any
+    credentials: Credentials, base_url: str, *, observer: Observer | None = None, **options: Any
 ) -> AsyncGenerator[AsyncIrisClient]:
     """Lend the client of these settings; the arguments are those of :class:`~.aio.AsyncIrisClient`.
 
+    :param observer: of the client that is opened; one that is shared keeps its own
     :raises IrisConfigurationError: when an argument is unusable
     """
     of_loop = _clients.setdefault(asyncio.get_running_loop(), {})
     key = _key(credentials, base_url, options)
     if key not in of_loop:
-        of_loop[key] = _Shared(AsyncIrisClient(credentials, base_url, **options))
+        of_loop[key] = _Shared(AsyncIrisClient(credentials, base_url, observer=observer, **options))
     shared = of_loop[key]
     shared.users += 1
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json as jsonlib
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
-from airflow_provider_trackunit.triggers.polling import PollingTrigger, UnreadableConnectionError, connected
+from airflow_provider_trackunit.triggers.polling import PollingTrigger, connected
 from airflow_provider_trackunit.triggers.timing import event
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, BaseEventTrigger, asset_state_of
+from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
@@ -18,7 +19,6 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.triggers.polling import (
     PollingTrigger,
-    UnreadableConnectionError,
     connected,
     load_client,
 )

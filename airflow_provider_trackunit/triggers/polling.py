@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit import connection
-from airflow_provider_trackunit._compat import connection_in_loop, mask_secrets_in_loop
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
-from airflow_provider_trackunit.iris.secrecy import spellings
+from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError, lent_client, loaded
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 from airflow_provider_trackunit.triggers.timing import IrisWait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
     from airflow_provider_trackunit.iris.watch.patience import Patience
@@ -27,12 +25,6 @@ _MAX_WAIT_S: Final = 10.0
 
 # A poll that failed twice can wait for the next one.
 _ATTEMPTS: Final = 2
-
-
-class UnreadableConnectionError(IrisError):
-    """Airflow did not give the connection. It says the same of one that does not exist and of one it cannot get now."""
-
-    transient = True
 
 
 class PollingTrigger(IrisWait):
@@ -102,27 +94,14 @@ class PollingTrigger(IrisWait):
             raise IrisConfigurationError(str(error)) from None
 
 
-@asynccontextmanager
-async def connected(trackunit_conn_id: str, given: CallSettings) -> AsyncGenerator[AsyncIrisClient]:
+def connected(trackunit_conn_id: str, given: CallSettings) -> AbstractAsyncContextManager[AsyncIrisClient]:
     """Lend the client of a connection, which is read with one await.
 
     :param given: the settings that win over those of the connection
     :raises UnreadableConnectionError: when Airflow does not give the connection
     :raises IrisConfigurationError: when it is incomplete or contradictory
     """
-    await load_client()
-    from airflow_provider_trackunit.iris.sharing import shared_client
-
-    with connection.errors_name(trackunit_conn_id):
-        settings = await _read(trackunit_conn_id)
-        await mask_secrets_in_loop(*spellings(settings.credentials.secrets))
-        async with shared_client(
-            settings.credentials,
-            settings.base_url,
-            ca_bundle=settings.ca_bundle,
-            **_in_force(given.over(settings.call)).arguments(),
-        ) as client:
-            yield client
+    return lent_client(trackunit_conn_id, lambda stored: _in_force(given.over(stored)))
 
 
 def _in_force(said: CallSettings) -> CallSettings:
@@ -133,31 +112,7 @@ def _in_force(said: CallSettings) -> CallSettings:
     )
 
 
-async def _read(trackunit_conn_id: str) -> connection.ConnectionSettings:
-    try:
-        # Not kept in a variable: its repr shows its secrets.
-        return connection.read_connection(await connection_in_loop(trackunit_conn_id))
-    except IrisError:
-        raise
-    except Exception as error:
-        raise UnreadableConnectionError(
-            f"Connection {trackunit_conn_id!r} cannot be read ({type(error).__name__}: {error}). Is there one of this "
-            "name, and does Airflow reach its API server and its secrets backend?"
-        ) from error
-
-
-# Filled once what talks HTTP is imported, so that a thousand triggers do not ask a thread for it.
-_loaded: Final[list[str]] = []
-
-
 async def load_client() -> None:
-    """Import what talks HTTP: a quarter of a second, in which the loop must not stand still."""
-
-    def load() -> None:
-        from airflow_provider_trackunit.iris import sharing
-        from airflow_provider_trackunit.iris.watch import conditions, watermark
-
-        _loaded[:] = [conditions.__name__, sharing.__name__, watermark.__name__]
-
-    if not _loaded:
-        await asyncio.to_thread(load)
+    """Import what talks HTTP, and what looks into its answers, while the loop goes on."""
+    package = f"{connection.__package__}.iris"
+    await loaded(f"{package}.sharing", f"{package}.watch.conditions", f"{package}.watch.watermark")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit import _compat
-from airflow_provider_trackunit.hooks import IrisHook
+from airflow_provider_trackunit.hooks import IrisHook, form
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisRateLimitError,
@@ -148,7 +148,7 @@ def test_the_test_button_does_not_retry(iris_connection: IrisEmulator) -> None:
 def test_the_test_button_comes_back_in_time_from_a_server_that_drips(
     iris_connection: IrisEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_trackunit.hooks._TEST_BUDGET_S", 2.0)
+    monkeypatch.setitem(form.LIMITS, "budget_s", 2.0)
     iris_connection.fault(path=ASSETS, kind="slow", times=None, chunk_bytes=1)
     began = time.monotonic()
     ok, message = IrisHook().test_connection()

@@ -190,7 +190,7 @@ def test_what_no_retry_can_mend_fails_the_task_at_once(
         iris_connection.fault(path=ASSETS, **fault)
     with pytest.raises(AirflowFailException) as raised:
         run(**arguments)
-    assert isinstance(raised.value.__cause__, cause)
+    assert isinstance(raised.value.__context__, cause)
     assert said in str(raised.value)
 
 

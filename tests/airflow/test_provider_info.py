@@ -59,7 +59,8 @@ def test_every_module_that_is_declared_exists() -> None:
         for name in one["python-modules"]
     ]
     modules += [one["python-module"] for one in info["transfers"]]
-    assert len(modules) == 5
+    modules += [name.rpartition(".")[0] for name in info["extra-links"]]
+    assert len(modules) == 7
     for name in modules:
         import_module(name)
 

@@ -11,13 +11,13 @@ import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowException
 from airflow_provider_trackunit.emulator import IrisEmulator
+from airflow_provider_trackunit.hooks import lending
 from airflow_provider_trackunit.settings import CallSettings
 from airflow_provider_trackunit.triggers import (
     IrisEventTrigger,
     IrisResumeTrigger,
     IrisTrigger,
     Timing,
-    polling,
 )
 from airflow_provider_trackunit.triggers.polling import connected
 from airflow_provider_trackunit.triggers.timing import IrisWait
@@ -636,8 +636,8 @@ class Backend:
     def __init__(self, failures: int, patch: pytest.MonkeyPatch) -> None:
         self.left = failures
         self.reads = 0
-        self._read: Any = vars(polling)["connection_in_loop"]
-        patch.setattr(polling, "connection_in_loop", self.read)
+        self._read: Any = vars(lending)["connection_in_loop"]
+        patch.setattr(lending, "connection_in_loop", self.read)
 
     async def read(self, conn_id: str) -> Any:
         self.reads += 1

@@ -144,7 +144,7 @@ def as_original() -> Iterator[None]:
     try:
         yield
     except AirflowFailException as error:
-        raise (error.__cause__ or error) from None
+        raise (error.__context__ or error) from None
 
 
 def test_the_table_is_the_one_that_both_clients_are_held_to() -> None:

@@ -7,9 +7,7 @@ loopback interface, and nothing is left running.
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +18,8 @@ from playwright.sync_api import sync_playwright
 from airflow_provider_trackunit.connection import hidden_fields
 from airflow_provider_trackunit.emulator import IrisEmulator
 from dev.airflow_home import ROOT, AirflowCommandError, AirflowHome, interrupt_once
-from dev.parts import LOOPBACK, PartFailedError, Parts, free_port
-from dev.ui import HEALTHY_WITHIN_S, answers, healthy, passwords, start_airflow
+from dev.parts import PartFailedError, Parts
+from dev.ui import started
 from tests.e2e.form_pages import ConnectionPages, FlaskPages, ReactPages
 from tests.e2e.programs import MissingProgramError, need
 
@@ -69,10 +67,10 @@ def main() -> None:
             Parts(home.path) as parts,
             _new_page(chromium) as page,
         ):
-            url, user, password = _start(home, parts)
-            pages = (FlaskPages if SERIES.startswith("2.") else ReactPages)(page, url)
+            access = started(home, parts)
+            pages = (FlaskPages if SERIES.startswith("2.") else ReactPages)(page, access.url)
             try:
-                pages.log_in(user, password)
+                pages.log_in(access.user, access.password)
                 _story(pages, iris, home)
             except (FormError, PlaywrightError):
                 page.screenshot(path=home.path / "failed.png")
@@ -181,39 +179,6 @@ def _new_page(chromium: str) -> Iterator[Page]:
             yield page
         finally:
             browser.close()
-
-
-def _start(home: AirflowHome, parts: Parts) -> tuple[str, str, str]:
-    """Start Airflow and return its address, a user and the password."""
-    port = free_port()
-    if SERIES.startswith("2."):
-        user, password = _start_airflow_2(home, port, parts)
-    else:
-        start_airflow(home, port, parts)
-        parts.wait_until(lambda: healthy(port) and passwords(home).exists(), "Airflow", HEALTHY_WITHIN_S)
-        user, password = next(iter(json.loads(passwords(home).read_text()).items()))
-    return f"http://{LOOPBACK}:{port}", user, password
-
-
-def _start_airflow_2(home: AirflowHome, port: int, parts: Parts) -> tuple[str, str]:
-    user, password = "admin", secrets.token_urlsafe(16)
-    who = ["--role", "Admin", "--firstname", "Ada", "--lastname", "Min", "--email", "admin@example.com"]
-    home.run("users", "create", "--username", user, "--password", password, *who, timeout_s=120)
-    environment = home.environment(
-        AIRFLOW__WEBSERVER__BASE_URL=f"http://{LOOPBACK}:{port}",
-        AIRFLOW__WEBSERVER__SECRET_KEY=secrets.token_hex(32),
-        AIRFLOW__WEBSERVER__WEB_SERVER_HOST=LOOPBACK,
-        AIRFLOW__WEBSERVER__WEB_SERVER_PORT=str(port),
-        AIRFLOW__WEBSERVER__WORKERS="1",
-        # On a busy machine it miscounts its own workers, waits for the right number, and then ends itself.
-        AIRFLOW__WEBSERVER__WEB_SERVER_MASTER_TIMEOUT="0",
-        **TESTABLE,
-    )
-    airflow = [sys.executable, "-m", "airflow"]
-    parts.start("webserver", [*airflow, "webserver"], environment)
-    parts.start("scheduler", [*airflow, "scheduler", "--skip-serve-logs"], environment)
-    parts.wait_until(lambda: answers(f"http://{LOOPBACK}:{port}/health"), "Airflow", HEALTHY_WITHIN_S)
-    return user, password
 
 
 def _say(text: str) -> None:

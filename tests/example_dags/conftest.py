@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
 from tests.example_dags.files import DAG_IDS
+from tests.example_dags.statsd import statsd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,13 +51,14 @@ WITH_OUTPUT = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of a DAG left behind: its Airflow, its tasks, its files, and what the emulator was asked."""
+    """What a run of a DAG left behind: its Airflow, its tasks, its files, what the emulator was asked, and what was counted."""
 
     home: AirflowHome
     tasks: dict[str, TaskRun]
     output: Path
     stats: dict[str, Any]
     requests: list[dict[str, Any]]
+    metrics: list[str]
 
     def result(self, task_id: str) -> Any:
         return self.tasks[task_id].result
@@ -86,7 +88,14 @@ def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
     home = migrated.copied(migrated.path.parent / dag_id)
     output = home.path / "output"
     params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
-    with IrisEmulator.start() as iris:
+    with IrisEmulator.start() as iris, statsd() as (port, metrics):
         iris.settings(latency_ms=LATENCY_MS)
-        tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params)
-        return Outcome(home, tasks, output, iris.stats(), iris.requests())
+        to_us = {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(port),
+            # The format in which StatsD has tags.
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+        }
+        tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params, **to_us)
+        return Outcome(home, tasks, output, iris.stats(), iris.requests(), metrics)

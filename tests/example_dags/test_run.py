@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import re
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_trackunit.emulator import IrisEmulator
-    from tests.example_dags.conftest import Runs
+    from tests.example_dags.conftest import Outcome, Runs
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 # Tasks that ask IRIS for nothing.
@@ -56,6 +57,46 @@ def test_every_task_asks_for_one_token_and_nothing_is_refused(example_runs: Runs
     callers = len([one for one in run.tasks if not {one, f"{one} of {dag_id}"} & WITHOUT_REQUESTS])
     assert run.stats["tokens"] == {"v1 password": callers + MORE_INSTANCES.get(dag_id, 0)}
     assert set(run.stats["statuses"]) == {"200"}
+
+
+METRIC = re.compile(
+    r"airflow\.trackunit\.(?P<name>\w+)(?P<tags>(?:,[^:]+)?):(?P<value>[-+\d.]+)\|(?P<kind>\w+)"
+)
+
+
+def counted(run: Outcome) -> list[tuple[str, dict[str, str], float]]:
+    """Return our metrics of a run: name, tags and value."""
+    found = [one for line in run.metrics if (one := METRIC.fullmatch(line))]
+    assert len(found) == len([line for line in run.metrics if "trackunit." in line])
+    return [
+        (
+            one["name"],
+            dict(tag.split("=") for tag in one["tags"].split(",") if tag),
+            float(one["value"]),
+        )
+        for one in found
+    ]
+
+
+def test_what_was_asked_arrives_where_airflow_sends_its_metrics(example_runs: Runs) -> None:
+    run = example_runs["iris_single_call"]
+    path = "/api/asset/v2/assets"
+    assert ("requests", {"endpoint": path, "status": "200"}, 1.0) in counted(run)
+
+
+def test_what_a_transfer_wrote_and_how_far_it_has_come_arrives_too(example_runs: Runs) -> None:
+    run = example_runs["iris_incremental_events"]
+    log = "/public/api/eventlog/v3/asset-event/log"
+    manifest = run.result("events")
+    task = {"endpoint": log, "dag_id": "iris_incremental_events", "task_id": "events"}
+    metrics = counted(run)
+    assert ("records", task, float(manifest["records"])) in metrics
+    assert ("bytes", task, float(sum(part["bytes"] for part in manifest["parts"]))) in metrics
+    # Two calls in half an hour, of which one was made.
+    assert ("calls_left", {"endpoint": log}, 1.0) in metrics
+    (behind_s,) = (value for name, tags, value in metrics if (name, tags) == ("lag", task))
+    ended = datetime.fromisoformat(manifest["period"]["until"])
+    assert behind_s == pytest.approx((datetime.now(UTC) - ended).total_seconds(), abs=600)
 
 
 def test_the_single_call_is_one_request_and_keeps_three_members(example_runs: Runs) -> None:

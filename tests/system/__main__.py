@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dev.airflow_home import EXAMPLES, AirflowCommandError, AirflowHome, interrupt_once
 from dev.parts import Parts
 from tests.system.examples import EXAMPLE_DAGS, OUR_DAGS, examples_run, gather_dags
+from tests.system.hooks import async_tasks
 from tests.system.live import AIRFLOW, AIRFLOW_VERSION, HAS_REST_API_OF_3, Iris, LiveAirflow, ScenarioError
 from tests.system.secrets import nothing_told
 from tests.system.transfers import transfers_interrupted
@@ -32,6 +33,7 @@ SCENARIOS: dict[str, Scenario] = {
     **({"rescheduled": rescheduled} if AIRFLOW_VERSION >= (3, 4) else {}),
     "iris-down": iris_down,
     "transfers": transfers_interrupted,
+    **({"async": async_tasks} if AIRFLOW_VERSION >= (3, 2) else {}),
     **({"watcher": watched} if HAS_REST_API_OF_3 else {}),
     "examples": examples_run,
     "secrets": nothing_told,

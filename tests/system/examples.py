@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev.airflow_home import EXAMPLES
-from tests.system.live import HAS_REST_API_OF_3, demand
+from tests.system.live import AIRFLOW_VERSION, HAS_REST_API_OF_3, demand
 
 if TYPE_CHECKING:
     from tests.system.live import Iris, LiveAirflow
@@ -21,6 +21,8 @@ EXAMPLE_DAGS = sorted(
 )
 OUR_DAGS = [
     "system_waits",
+    "system_reschedules",
+    *(["system_async"] if AIRFLOW_VERSION >= (3, 2) else []),
     "system_outage",
     "secrets_failing",
     *(f"system_transfer_{name}" for name in ("cleared", "failed", "timed_out", "stopped", "killed")),

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted, Limit, Rate
 
@@ -398,6 +399,16 @@ def find(call: Call) -> Endpoint:
         _UNKNOWN,
     )
     return _of_graphql(found, call) if found.paging.style == "relay" else found
+
+
+def row_of(endpoint: str, method: str = "GET") -> Endpoint | None:
+    """Return the row that an endpoint belongs to, as a person wrote it: a path or a URL, its placeholders filled or not.
+
+    :param method: its row is preferred where a path has several; one of another method is of the same thing
+    """
+    path = urlsplit(endpoint).path if "://" in endpoint else endpoint.partition("?")[0]
+    rows = [row for row in ENDPOINTS if fits(row.path, path)]
+    return min(rows, key=lambda row: method.upper() not in row.methods, default=None)
 
 
 def fits(known: str, path: str) -> bool:

@@ -24,6 +24,7 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.iris.http.answers import check
 from airflow_provider_trackunit.iris.http.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.observing import observed
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
 from airflow_provider_trackunit.iris.http.steps import GetToken, Send, Sleep, Step
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from airflow_provider_trackunit.iris.catalogue.limits import Counted
+    from airflow_provider_trackunit.iris.http.observing import Observer
     from airflow_provider_trackunit.iris.http.pacing import Turn
     from airflow_provider_trackunit.iris.http.wire import Request, Response
     from airflow_provider_trackunit.iris.secrecy import Secret
@@ -81,6 +83,7 @@ class ClientCore:
     :param max_attempts: how often one request is sent at the most, the first time included
     :param max_wait_s: a wait longer than this, for a limit or a retry, is not slept but raised
     :param budget_s: longest time for everything this client does; None for no end
+    :param observer: is told of every request and wait; None for nobody
     :param clock: a monotonic clock; for tests
     :param chance: gives the jitter, from 0 to 1; for tests
     :raises IrisConfigurationError: when an argument is unusable
@@ -96,6 +99,7 @@ class ClientCore:
         max_attempts: int = 4,
         max_wait_s: float = 120.0,
         budget_s: float | None = None,
+        observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -107,6 +111,7 @@ class ClientCore:
         self._timeout_s = timeout_s
         self._max_attempts = max_attempts
         self._max_wait_s = max_wait_s
+        self._observer = observer
         self._clock = clock
         self._chance = chance
         self._ends_at = None if budget_s is None else clock() + budget_s
@@ -146,9 +151,12 @@ class ClientCore:
         :raises IrisError: when none of them does
         """
         request, counted = build_request(call), row.counted(call)
-        return self._rules_of(call, row).repeated(
+        steps = self._rules_of(call, row).repeated(
             lambda: self._attempt(request, row, counted), lambda: self._pacer.let_through(counted)
         )
+        if self._observer is None:
+            return steps
+        return observed(steps, self._observer, row.path, lambda: self._pacer.calls_left(counted))
 
     def _authentication(self) -> Generator[Step, Any, Token]:
         """Say how to get the current token, or a new one."""
@@ -174,6 +182,8 @@ class ClientCore:
             check(exchanged.sent, response, scope=exchanged.token.scope, now_epoch_s=time.time())
         except IrisRateLimitError as error:
             _heed(error, exchanged.turn, row)
+            if self._observer is not None:
+                self._observer.refused(row.path)
             raise
         except IrisError:
             if response.status < 500:

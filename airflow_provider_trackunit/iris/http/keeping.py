@@ -99,6 +99,11 @@ class KeptRate:
             return window_free_at
         return max(window_free_at, self._even_at, self._token_at(now))
 
+    def calls_left(self, now: float) -> int:
+        """Return how many calls may leave at once now, as far as what left here is all that counts."""
+        counting = [answered for answered in self._answered if answered + self._rate.window_s > now]
+        return max(0, self._rate.calls - self._under_way - len(counting))
+
     def leave(self, now: float) -> None:
         """Enter a call that leaves now."""
         self._under_way += 1

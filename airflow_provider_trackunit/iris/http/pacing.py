@@ -197,6 +197,17 @@ class Pacer:
         with self._lock:
             return sum(self._lane(name, rate).learned.let_through for name, rate in counted.paced)
 
+    def calls_left(self, counted: Counted) -> int | None:
+        """Return how many more requests the metered limits among these let through now; None where none is metered.
+
+        What other processes sent is not known here, and a pool of calls beyond a rate says nothing of what is left of it.
+        """
+        with self._lock:
+            now = self._now()
+            lanes = [self._lane(name, rate) for name, rate in counted.paced]
+            left = [lane.kept.calls_left(now) for lane in lanes if lane.kept is not None and lane.is_metered]
+        return min(left, default=None)
+
     def ask(self, turn: Turn) -> float:
         """Return the wait of a turn, as :meth:`Turn.wait_s` says."""
         with self._lock:

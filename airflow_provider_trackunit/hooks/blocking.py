@@ -1,16 +1,20 @@
-"""A connection becomes a client."""
+"""The hook for threads: what a task uses."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import threading
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from airflow_provider_trackunit import connection
 from airflow_provider_trackunit._compat import BaseHook, mask_secrets
-from airflow_provider_trackunit.iris.errors import IrisError, IrisPermissionError
+from airflow_provider_trackunit.hooks import form
+from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.secrecy import spellings
+from airflow_provider_trackunit.metrics import request_metrics
 from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 
 if TYPE_CHECKING:
@@ -19,12 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.connection import ConnectionSettings
     from airflow_provider_trackunit.iris.client import IrisClient
     from airflow_provider_trackunit.iris.http.exchange import RequestArguments
-    from airflow_provider_trackunit.iris.http.tokens import Token
     from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
-
-# What "Test" in the connection form may take, whatever goes wrong: a person is waiting, and Airflow kills
-# slower tests on a worker.
-_TEST_BUDGET_S = 15.0
 
 
 class IrisHook(BaseHook):
@@ -81,7 +80,9 @@ class IrisHook(BaseHook):
     @cached_property
     def _stored(self) -> ConnectionSettings:
         """What the connection holds, read once; its secrets are masked before anybody can use them."""
-        stored = connection.read_connection(self.get_connection(self.trackunit_conn_id))
+        with _first_use_explained():
+            # Not kept in a variable: its repr shows its secrets.
+            stored = connection.read_connection(self.get_connection(self.trackunit_conn_id))
         # In every spelling: what logs bytes of a request shows them encoded.
         mask_secrets(*spellings(stored.credentials.secrets))
         return stored
@@ -172,12 +173,16 @@ class IrisHook(BaseHook):
         It obtains a token and reads one asset.
         """
         try:
-            client = self._new_client(timeout_s=_TEST_BUDGET_S, max_attempts=1, budget_s=_TEST_BUDGET_S)
+            client = self._new_client(**form.LIMITS)
             token = client.authenticate()
             mask_secrets(token.value)
         except IrisError as error:
             return False, str(error)
-        return _read_one_asset(client, token)
+        try:
+            works, said = True, form.seen(client.run(form.ENDPOINT, query_params=form.QUERY))
+        except IrisError as error:
+            works, said = form.refused(error, client.credentials)
+        return works, f"{form.granted(token)} {said}"
 
     def _new_client(self, **limits: Any) -> IrisClient:
         """Return a client of the connection, with limits of its own or with the settings in force."""
@@ -189,19 +194,28 @@ class IrisHook(BaseHook):
                 **self.settings.arguments(),
                 "max_wait_s": min(self.max_wait_s, self.longest_sleep_s),
             }
-        return IrisClient(stored.credentials, stored.base_url, ca_bundle=stored.ca_bundle, **limits)
+        return IrisClient(
+            stored.credentials,
+            stored.base_url,
+            ca_bundle=stored.ca_bundle,
+            observer=request_metrics(),
+            **limits,
+        )
 
 
-def _read_one_asset(client: IrisClient, token: Token) -> tuple[bool, str]:
-    granted = f"Token granted: scope '{token.scope}', lifetime {token.expires_in_s:.0f} s."
+@contextmanager
+def _first_use_explained() -> Iterator[None]:
+    """Say what to do where the task's own thread is the only one that Airflow gives a connection to."""
     try:
-        answer = client.run("/api/asset/v1/assets", query_params={"size": 1})
-    except IrisPermissionError as error:
-        if client.credentials.username:
-            return False, f"{granted} Reading an asset failed: {error}"
-        # An API key is often made for one API alone, without the scope for assets.
-        return True, f"{granted} The key may not read assets (HTTP 403), so no API was tried with it."
-    except IrisError as error:
-        return False, f"{granted} Reading an asset failed: {error}"
-    total = answer.get("totalElements") if isinstance(answer, dict) else None
-    return True, f"{granted} {total if total is not None else 'An unknown number of'} assets can be read."
+        yield
+    except IrisError:
+        raise
+    except Exception as error:
+        if threading.current_thread() is not threading.main_thread():
+            said = (
+                f"{error}. If there is such a connection: this is the first use of an IrisHook, and not in the task's own "
+                "thread, where alone Airflow may give connections. Call hook.get_conn() there first, or use IrisAsyncHook "
+                "in a task that is async"
+            )
+            error.args = (said,)
+        raise
