@@ -45,7 +45,6 @@ class Turn:
     one_by_one: tuple[str, ...]
     left_at: float | None = None
     has_waited: bool = False
-    is_under_way: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
 
@@ -95,9 +94,7 @@ class Pacer:
         """Begin again in a child process: who waited or was on the way there is not here."""
         self._lock = threading.Lock()
         for lane in self._lanes.values():
-            lane.line.clear()
-            if lane.kept is not None:
-                lane.kept.forget_under_way()
+            lane.forget_under_way()
 
     def forget(self) -> None:
         """Begin again as if nothing had been sent or refused; whoever is under way counts no more."""
@@ -147,10 +144,7 @@ class Pacer:
         with self._lock:
             now = self._now()
             for lane in turn.lanes:
-                lane.step_out(turn)
-                if turn.is_under_way and turn.left_at is not None and lane.kept is not None:
-                    lane.kept.come_back(now, turn.left_at)
-            turn.is_under_way = False
+                lane.end(turn, now)
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
@@ -178,7 +172,7 @@ class Pacer:
                     lane.learned.hold(until)
 
     def _leave(self, turn: Turn, now: float) -> None:
-        turn.left_at, turn.is_under_way = now, True
+        turn.left_at = now
         for lane in turn.lanes:
             lane.leave(turn, now)
         turn.was_asked_before = any(name in self._one_by_one for name in turn.one_by_one)
