@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
 EXAMPLES = (
+    "iris_machine_days",
     "iris_backfill",
     "iris_mapped_machines",
     "iris_operating_hours",
@@ -41,11 +42,12 @@ MAPPED = 4
 # and each knows only its own requests. An answer that takes as long as this keeps 16 at a time below 500 per second.
 LATENCY_MS = 40
 # What a person would give who starts the run: those that write files get a place of their own.
-WITH_OUTPUT = {
+WITH_OUTPUT: dict[str, dict[str, Any]] = {
     "iris_backfill": {"days": 35},
     "iris_operating_hours": {},
     "iris_fleet_to_storage": {},
     "iris_incremental_events": {},
+    "iris_machine_days": {"database": "OUTPUT/machine_days.duckdb", "start": "2026-01-12T00:00:00Z"},
     "iris_mapped_machines": {"machines": MAPPED},
     "iris_site_history": {},
 }
@@ -89,7 +91,7 @@ def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
 
 def _run(home: AirflowHome, dag_id: str) -> Outcome:
     output = home.path / "output" / dag_id
-    params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
+    params = _params(dag_id, output) if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris, statsd() as (port, metrics):
         iris.settings(latency_ms=LATENCY_MS)
         to_us = {
@@ -101,3 +103,11 @@ def _run(home: AirflowHome, dag_id: str) -> Outcome:
         }
         tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params, **to_us)
         return Outcome(home, tasks, output, iris.stats(), iris.requests(), metrics)
+
+
+def _params(dag_id: str, output: Path) -> dict[str, Any]:
+    given = {
+        name: value.replace("OUTPUT", str(output)) if isinstance(value, str) else value
+        for name, value in WITH_OUTPUT[dag_id].items()
+    }
+    return {"output": f"file://{output}", **given}
