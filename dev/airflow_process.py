@@ -107,7 +107,7 @@ def _run(arguments: list[str]) -> int:
 
     sys.argv = ["airflow", *arguments]
     try:
-        airflow()
+        airflow()  # type: ignore[no-untyped-call]
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code)
