@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -103,11 +104,9 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from airflow.__main__ import main as airflow
-
     sys.argv = ["airflow", *arguments]
     try:
-        airflow()  # type: ignore[no-untyped-call]
+        runpy.run_module("airflow", run_name="__main__")
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code)
