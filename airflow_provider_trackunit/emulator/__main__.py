@@ -45,13 +45,12 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
     """
     import msgspec
 
+    from airflow_provider_trackunit.emulator.settings import ProbeReport
+
     if options.settings is not None:
         return msgspec.json.decode(options.settings.read_bytes(), type=dict[str, Any])
     if options.like is not None:
-        report: Any = msgspec.json.decode(
-            options.like.read_bytes(), type=msgspec.defstruct("Report", [("emulator", dict[str, Any])])
-        )
-        return dict(report.emulator)
+        return msgspec.json.decode(options.like.read_bytes(), type=ProbeReport).emulator
     return {}
 
 
