@@ -16,7 +16,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2, 3.4) runs the tests on another Airflow."
 
-demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
+demo: ## Run three mornings of a fleet through a real Airflow against the emulator, and show its machine days
 	@$(READY) -m dev.demo
 
 ui: ## Start Airflow with its web interface, the examples and the emulator, until Ctrl-C

@@ -25,8 +25,10 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from airflow_provider_trackunit.databases import open_database
 from airflow_provider_trackunit.tables import machine_days
 from airflow_provider_trackunit.tables.merging import MergeError, merge, merge_machine_days
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
@@ -317,3 +319,20 @@ def test_what_was_begun_on_the_connection_goes_with_the_merge(connection: Any) -
     assert fetched(connection, "SELECT id FROM own") == [("mine",)]
     connection.rollback()
     assert fetched(connection, "SELECT id FROM own") == [("mine",)]
+
+
+def test_a_connection_of_airflow_is_merged_into_by_its_id(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = conninfo_to_dict(database)
+    address = f"{told['user']}:{told['password']}@{told['host']}:{told['port']}/{told['dbname']}"
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f"postgresql://{address}")
+    rows = pa.table({"asset": ["ACM1", "ACM2"], "hours": [1.5, None]})
+    for changed in (2, 0):
+        with open_database("warehouse") as connection:
+            assert merge(connection, "telematics.hours", rows, key=["asset"]) == changed
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT * FROM telematics.hours ORDER BY asset").fetchall() == [
+            ("ACM1", 1.5),
+            ("ACM2", None),
+        ]
