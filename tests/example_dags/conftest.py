@@ -1,4 +1,4 @@
-"""Runs the examples that a file of tests names, once for all its tests, two at a time, each with an emulator of its own."""
+"""Runs the examples once for all tests of this folder, in one Airflow, each with an emulator of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
+from dev.airflow_home import EXAMPLES as EXAMPLE_DAGS
+from dev.airflow_process import OneProcessHome
 from tests.example_dags.files import DAG_IDS
 from tests.example_dags.statsd import statsd
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
 EXAMPLES = (
+    "iris_machine_days",
     "iris_backfill",
     "iris_mapped_machines",
     "iris_operating_hours",
@@ -79,15 +82,15 @@ class Runs:
         return self.futures[dag_id].result()
 
 
-@pytest.fixture(scope="module")
-def example_runs(migrated_home: AirflowHome, request: pytest.FixtureRequest) -> Iterator[Runs]:
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in request.module.EXAMPLES})
+@pytest.fixture(scope="session")
+def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
+    path = migrated_home.copied(migrated_home.path.parent / "examples").path
+    with OneProcessHome(path, EXAMPLE_DAGS) as home, ThreadPoolExecutor(max_workers=1) as pool:
+        yield Runs({dag_id: pool.submit(_run, home, dag_id) for dag_id in EXAMPLES})
 
 
-def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
-    home = migrated.copied(migrated.path.parent / dag_id)
-    output = home.path / "output"
+def _run(home: AirflowHome, dag_id: str) -> Outcome:
+    output = home.path / "output" / dag_id
     params = _params(dag_id, output) if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris, statsd() as (port, metrics):
         iris.settings(latency_ms=LATENCY_MS)

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
-from tests.example_dags import test_machine_days as machine_days
 from tests.example_dags.conftest import EXAMPLES, MAPPED
 from tests.example_dags.files import DAG_IDS
+from tests.example_dags.machine_days import *  # noqa: F403 - the tests of one example
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,8 @@ WITHOUT_REQUESTS = {
     "machines of iris_operating_hours",
     "machines of iris_backfill",
     "machines of iris_mapped_machines",
+    "counters",
+    "load",
     "periods",
     "report",
 }
@@ -49,7 +51,7 @@ def records_in(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_example_is_run() -> None:
-    assert sorted([*EXAMPLES, *machine_days.EXAMPLES]) == DAG_IDS
+    assert sorted(EXAMPLES) == DAG_IDS
 
 
 @pytest.mark.parametrize("dag_id", EXAMPLES)

@@ -175,11 +175,8 @@ class LiveAirflow:
         return {row[0]: row[1] for row in rows}
 
     def states(self, dag_id: str, run_id: str = "system") -> list[str]:
-        """Return the states of the tasks of a run, in the order of their names and numbers."""
-        question = (
-            "select coalesce(state, 'none') from task_instance where dag_id = ? and run_id = ? "
-            "order by task_id, map_index"
-        )
+        """Return the states of the tasks of a run, in the order of their names."""
+        question = "select coalesce(state, 'none') from task_instance where dag_id = ? and run_id = ? order by task_id"
         return [row[0] for row in self._rows(question, dag_id, run_id)]
 
     def is_over(self, dag_id: str) -> bool:
