@@ -10,13 +10,13 @@ PYTHON ?= python3
 READY = environment=$$($(PYTHON) -m dev.environments $(AIRFLOW)) && $$environment/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui quick test fuzz model reader tables places mutants matrix lint wheel bench system soak e2e e2e-celery docs release-check clean
+.PHONY: help demo ui quick test fuzz model reader tables places thirty-days mutants matrix lint wheel bench system soak e2e e2e-celery docs release-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  make test AIRFLOW=2.11 (or 3.0, 3.1, 3.2, 3.4) runs the tests on another Airflow."
 
-demo: ## Run the fleet example through a real Airflow against the emulator, and show what came
+demo: ## Run three mornings of a fleet through a real Airflow against the emulator, and show its machine days
 	@$(READY) -m dev.demo
 
 ui: ## Start Airflow with its web interface, the examples and the emulator, until Ctrl-C
@@ -65,6 +65,9 @@ bench: ## Measure imports, requests and transfers beside what people use today
 
 system: ## Kill the triggerer, take the API away, watch and run the examples in a real Airflow
 	@$(READY) -m tests.system
+
+thirty-days: ## Bring a month of 300 machines into two databases under kills, and check it against the truth (a quarter of an hour)
+	@$(READY) -m tests.tables.thirty_days
 
 soak: ## Let twelve hours of a day's schedule pass in nine minutes, under faults, and check what came of it
 	@$(READY) -m tests.soak

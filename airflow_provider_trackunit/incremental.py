@@ -10,7 +10,8 @@ from airflow_provider_trackunit._compat import run_times
 if TYPE_CHECKING:
     from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.export.folder.store import Store
-    from airflow_provider_trackunit.iris.export.incremental.reading import Reading, RunTime
+    from airflow_provider_trackunit.iris.export.incremental.reading import Reading
+    from airflow_provider_trackunit.iris.export.incremental.rules import RunTime
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.http.tokens import Credentials
 
@@ -63,7 +64,8 @@ class Incremental(NamedTuple):
 
         :raises IrisConfigurationError: when something cannot be what it should; the text names it
         """
-        from airflow_provider_trackunit.iris.export.incremental.reading import Reading, Rules, moment_s
+        from airflow_provider_trackunit.iris.export.incremental.reading import Reading
+        from airflow_provider_trackunit.iris.export.incremental.rules import Rules, moment_s
         from airflow_provider_trackunit.storage import file_at
 
         rules = Rules(
@@ -88,7 +90,7 @@ class Incremental(NamedTuple):
 def _time_of_run(context: Context) -> RunTime:
     import time
 
-    from airflow_provider_trackunit.iris.export.incremental.reading import RunTime
+    from airflow_provider_trackunit.iris.export.incremental.rules import RunTime
 
     begin, end = run_times(context)
     return RunTime(

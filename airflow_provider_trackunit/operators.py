@@ -9,6 +9,7 @@ from airflow_provider_trackunit._compat import AirflowException, AirflowFailExce
 from airflow_provider_trackunit.calling import CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.iris.calls import make_call
+from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.metrics import count_records
 
@@ -38,7 +39,7 @@ class IrisApiOperator(CallsEndpoint):
     :param max_records: a collection with more records fails the task, because it would not fit into an XCom;
         None for no limit
     :param max_concurrency: how many pages may be on their way at once, where IRIS says how many there are; within the
-        limits of the API
+        limits of the API (8)
     :param response_check: called with the data, and with any context variable that it names; a result that is
         false fails the try
     :param response_filter: called likewise; what it returns is the result of the task
@@ -49,7 +50,7 @@ class IrisApiOperator(CallsEndpoint):
         *,
         paginate: bool | None = None,
         max_records: int | None = 10_000,
-        max_concurrency: int = 4,
+        max_concurrency: int = MAX_CONCURRENCY,
         response_check: Callable[..., bool] | None = None,
         response_filter: Callable[..., Any] | None = None,
         **kwargs: Any,

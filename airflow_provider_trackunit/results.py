@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -26,6 +27,9 @@ _T = TypeVar("_T")
 
 # Read at a time, before decompression.
 _CHUNK_BYTES: Final = 1024 * 1024
+
+# No double has more before the point.
+_MOST_DIGITS: Final = 309
 
 # Rows of a typed part that are in memory at a time.
 _BATCH_ROWS: Final = 4096
@@ -134,15 +138,27 @@ def _one(_record: object) -> int:
 
 
 def _lines(path: Any) -> Iterator[dict[str, Any]]:
-    import msgspec
-
-    decoder = msgspec.json.Decoder()
     rest = b""
     for chunk in _chunks(path):
         *lines, rest = (rest + chunk).split(b"\n")
-        yield from map(decoder.decode, lines)
+        yield from map(decoded, lines)
     if rest:
-        yield decoder.decode(rest)
+        yield decoded(rest)
+
+
+def decoded(text: bytes | str) -> Any:
+    """Return what a JSON text says. A number that is larger than any double is infinite: the record is read all the same."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError:
+        return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    # Python makes no integer of more than 4300 digits, lest it take for ever.
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _chunks(path: Any) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ from airflow_provider_trackunit.iris.export.incremental.cursors import (
     read_cursors,
     write_cursors,
 )
-from airflow_provider_trackunit.iris.export.incremental.reading import moment_s
+from airflow_provider_trackunit.iris.export.incremental.rules import moment_s
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.storage import file_at
 

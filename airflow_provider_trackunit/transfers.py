@@ -15,6 +15,7 @@ from airflow_provider_trackunit._compat import (
 from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
+from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 from airflow_provider_trackunit.links import DeveloperHubLink, ResultFolderLink
 from airflow_provider_trackunit.metrics import count_result
@@ -78,7 +79,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         default ``"gzip"`` and ``"zstd"``
     :param part_bytes: size of a part in bytes, before compression (64 MiB); a part ends with the page that reaches it
     :param checkpoint_interval_s: what came is in a stored part after so many seconds, however little it is (30)
-    :param max_concurrency: how many requests may be on their way at once, within the limits of the API
+    :param max_concurrency: how many requests may be on their way at once, within the limits of the API (8)
     :param on_item_error: ``"fail"``, or ``"skip"`` to note an item of ``path_params`` that answers 400, 403, 404 or 410,
         or 5xx after all retries, in the manifest and go on. When every item is refused the task fails all the same
     :param max_skipped: more such items fail the task; None for no limit
@@ -102,7 +103,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         compression: str | None = _BY_FORMAT,
         part_bytes: int = _PART_BYTES,
         checkpoint_interval_s: float = 30.0,
-        max_concurrency: int = 4,
+        max_concurrency: int = MAX_CONCURRENCY,
         paginate: bool | None = None,
         on_item_error: Literal["fail", "skip"] = "fail",
         max_skipped: int | None = None,

@@ -51,7 +51,7 @@ This page is made from the catalogue that the provider itself uses. The headings
 [developer hub](https://developers.trackunit.com); "seen" says that public clients of the API have it.
 """
 
-_STYLES: Final = {"number": "size {}", "after": "limit {}"}
+_LONGEST_TEXT: Final = 60
 
 
 def page() -> str:
@@ -63,20 +63,27 @@ def page() -> str:
     return "\n".join([*parts, _datapoints()])
 
 
+_COLUMNS: Final = ("Endpoint", "Pages", "Records in", "Limit", "Needs", "Columns")
+
+
 def _section(source: str, rows: Sequence[Endpoint], samples: Mapping[str, Any]) -> str:
-    lines = [
-        f"## {source}",
-        "",
-        "| Endpoint | Pages | Records in | Limit | Needs | Columns |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+    lines = [f"## {source}", "", *_table([list(_cells(row)) for row in rows])]
     for row in rows:
         if row.path in samples:
             lines += ["", f'??? example "A record of `{_shown(row)}`"', "", "    ```json"]
-            lines += [f"    {line}" for line in json.dumps(samples[row.path], indent=2).splitlines()]
+            lines += [
+                f"    {line}"
+                for line in json.dumps(samples[row.path], indent=2, ensure_ascii=False).splitlines()
+            ]
             lines += ["    ```"]
     return "\n".join([*lines, ""])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows of a table, without the columns that none of them fills."""
+    filled = [number for number in range(len(_COLUMNS)) if any(row[number] for row in rows)]
+    lines = [_COLUMNS, ["---"] * len(_COLUMNS), *rows]
+    return [f"| {' | '.join(line[number] for number in filled)} |" for line in lines]
 
 
 def _cells(row: Endpoint) -> Iterator[str]:
@@ -131,7 +138,9 @@ def _kind(row: Endpoint) -> str:
 
 
 def _cut(value: Any) -> Any:
-    """Return a value with every list cut after its first element."""
+    """Return a value with every list cut after its first element, and every text where the page would."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}…"
     if isinstance(value, dict):
         return {name: _cut(one) for name, one in value.items()}
     return [_cut(one) for one in value[:1]] if isinstance(value, list) else value

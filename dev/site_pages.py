@@ -33,6 +33,9 @@ _ROLE = re.compile(r":(?:class|func|meth|mod):<code>~?\.?(?:\w+\.)*(\w+)</code>"
 _LITERAL_BLOCK = re.compile(r"<p>::</p>\n?")
 _CODE = re.compile(r"<(code|pre)\b.*?</\1>", re.DOTALL)
 _TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+_CODE_IN_CELL = re.compile(r"(?<=<code>)[^<]{16,}(?=</code>)")
+# Behind a slash or a low line, and between the words of a name.
+_BREAK = re.compile(r"(?<=[/_.])(?=\w|\{)|(?<=[a-z])(?=[A-Z])")
 _RAW_FIELD = re.compile(r":(?:param|raises|return|class|func|meth|mod)\b[^<]*")
 
 
@@ -82,7 +85,7 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
 
 
 def named_cells(table: str) -> str:
-    """Return a table of HTML with the name of its column at each cell."""
+    """Return a table of HTML with the name of its column at each cell, in which long names may be broken between their words."""
     names = [
         re.sub(r"<[^>]+>", "", name).strip() for name in re.findall(r"<th[^>]*>(.*?)</th>", table, re.DOTALL)
     ]
@@ -91,7 +94,8 @@ def named_cells(table: str) -> str:
         columns = iter(names)
         return re.sub(r"<td\b", lambda _: f'<td data-column="{next(columns, "")}"', row[0])
 
-    return re.sub(r"<tr>.*?</tr>", named, table, flags=re.DOTALL)
+    named_table = re.sub(r"<tr>.*?</tr>", named, table, flags=re.DOTALL)
+    return _CODE_IN_CELL.sub(lambda code: _BREAK.sub("<wbr>", code[0]), named_table)
 
 
 def shown(markdown: str, source: str) -> str:

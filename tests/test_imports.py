@@ -27,14 +27,16 @@ STOREYS = [
     {"export"},  # one result
 ]
 STOREY = {room: number for number, rooms in enumerate(STOREYS) for room in rooms}
-IRIS = sorted(path for path in (ROOT / "iris").rglob("*.py") if path.name != "__init__.py")
+IRIS = sorted(
+    path for path in (ROOT / "iris").rglob("*.py") if path.parent != ROOT / "iris" or path.stem != "__init__"
+)
 TABLES = sorted((ROOT / "tables").rglob("*.py"))
 EMULATOR = sorted((ROOT / "emulator").rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """Return how a module of ``iris`` is imported: ``http.wire``."""
-    return ".".join(path.relative_to(ROOT / "iris").with_suffix("").parts)
+    """Return how a module of ``iris``, or a room by its door, is imported: ``http.wire``."""
+    return ".".join(path.relative_to(ROOT / "iris").with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -48,9 +50,11 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def neighbours(path: Path) -> set[str]:
-    """Return the modules of ``iris`` that a module imports."""
+    """Return the modules of ``iris`` that a module imports; whoever is in a room has come in by its door."""
+    own = name_of(path)
     names = {name.removeprefix(f"{PACKAGE}.iris.") for name in imported(path)}
-    return {known for known in map(name_of, IRIS) if any(is_of(name, known) for name in names)}
+    found = {known for known in map(name_of, IRIS) if any(is_of(name, known) for name in names)}
+    return {known for known in found if not is_of(own, known)}
 
 
 def is_of(name: str, package: str) -> bool:

@@ -40,21 +40,18 @@ def banner(url: str, credentials: dict[str, str], assets: int) -> str:
 def chosen(options: argparse.Namespace) -> dict[str, Any]:
     """Return the switches that the command line names.
 
-    :raises SystemExit: if its file cannot be read as such.
+    :raises OSError: if the file cannot be read.
+    :raises msgspec.MsgspecError: if it is not what it has to be.
     """
     import msgspec
 
-    file: Path | None = options.settings or options.like
-    if file is None:
-        return {}
-    try:
-        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-        switches: dict[str, Any] = found if options.like is None else found["emulator"]
-    except KeyError:
-        sys.exit(f"{file} is not the report of a probe")
-    except (OSError, msgspec.MsgspecError) as exc:
-        sys.exit(f"The switches in {file} cannot be used: {exc}")
-    return switches
+    from airflow_provider_trackunit.emulator.settings import ProbeReport
+
+    if options.settings is not None:
+        return msgspec.json.decode(options.settings.read_bytes(), type=dict[str, Any])
+    if options.like is not None:
+        return msgspec.json.decode(options.like.read_bytes(), type=ProbeReport).emulator
+    return {}
 
 
 def main() -> None:
@@ -72,7 +69,7 @@ def main() -> None:
     world = World(options.assets, options.seed)
     try:
         world.use(changed(world.settings, chosen(options)))
-    except (ValueError, msgspec.MsgspecError) as exc:
+    except (OSError, ValueError, msgspec.MsgspecError) as exc:
         sys.exit(f"The switches in {options.settings or options.like} cannot be used: {exc}")
     server = server_for(world)
     for ending in (signal.SIGINT, signal.SIGTERM):

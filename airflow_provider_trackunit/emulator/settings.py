@@ -164,6 +164,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
         return any(shares) or self.silent_weeks > 0 or self.heartbeat_s is not None
 
 
+class ProbeReport(msgspec.Struct):
+    """What is read of the report of a probe: its switches. The rest of it is for people."""
+
+    emulator: dict[str, Any]
+
+
 #: Switches for :meth:`~.handle.IrisEmulator.settings` that make a fleet as troublesome as a real one, every trouble at once.
 REAL_FLEET = {
     "hours_step_s": 600,

@@ -34,6 +34,7 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
 )
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
+from airflow_provider_trackunit.iris.pages.fetching import deliver_on_loop
 from airflow_provider_trackunit.iris.pages.styles import paginator
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
@@ -125,6 +126,10 @@ class AsyncIrisClient(ClientCore):
 
     async def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
+        renewing = self._renewing
+        if renewing is not None and not renewing.done() and self._loop is asyncio.get_running_loop():
+            renewing.cancel()  # it would open a connection again
+            await asyncio.wait([renewing])
         session, self._session, self._loop = self._session, None, None
         if session is not None:
             await session.close()
@@ -142,7 +147,7 @@ class AsyncIrisClient(ClientCore):
         call, row = self._call(endpoint, **request)
         return await self.fetch_page(call, row, paginator(row.paging).start(call))
 
-    async def pages(
+    def pages(
         self,
         endpoint: str,
         *,
@@ -150,31 +155,14 @@ class AsyncIrisClient(ClientCore):
         max_concurrency: int = 1,
         **request: Unpack[RequestArguments],
     ) -> AsyncGenerator[Page, None]:
-        """Yield every page of an endpoint, in order, each with the cursor of the one that follows it.
+        """Return every page of an endpoint, in order, each with the cursor of the one that follows it.
 
         :param cursor: where to begin, as a former page's ``next`` said; None for the beginning
         :param max_concurrency: how many pages may be on the way at once, where the number of pages is known
-        :raises IrisConfigurationError: with the first page, when an argument is unusable
+        :raises IrisConfigurationError: at once, when an argument is unusable; other errors when their page is due
         """
         call, _ = self._call(endpoint, **request)
-        delivery = Delivery(call, cursor, max(1, max_concurrency))
-        under_way: dict[asyncio.Task[Page], Errand] = {}
-        try:
-            while True:
-                for errand in delivery.errands():
-                    under_way[asyncio.create_task(self.run_errand(errand))] = errand
-                if not under_way:
-                    break
-                for task in (await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED))[0]:
-                    error = task.exception()
-                    page = None if error else task.result()
-                    for due in delivery.settle(under_way.pop(task), page, error):
-                        yield due
-        finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
-        delivery.end()
+        return deliver_on_loop(self.run_errand, Delivery(call, cursor, max(1, max_concurrency)))
 
     async def records(self, endpoint: str, **arguments: Any) -> AsyncIterator[Any]:
         """Yield every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""

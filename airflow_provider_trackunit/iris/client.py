@@ -125,7 +125,8 @@ class IrisClient(ClientCore):
         """
         call, _ = self._call(endpoint, **request)
         at_most = max(1, max_concurrency)
-        return deliver(self.run_errand, Delivery(call, cursor, at_most), at_most)
+        # A few more lie ready, so that a thread whose page came need not wait for the reader to run.
+        return deliver(self.run_errand, Delivery(call, cursor, at_most + at_most // 4), at_most)
 
     def records(self, endpoint: str, **arguments: Any) -> Iterator[Any]:
         """Return every record of an endpoint, decoded; the arguments are those of :meth:`pages`."""

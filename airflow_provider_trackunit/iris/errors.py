@@ -42,6 +42,9 @@ class IrisError(Exception):
     #: Whether the request may have reached IRIS and been processed there.
     sent: bool = True
 
+    #: Whether the client has tried as often as its rules allow already, so that whoever shares the outcome does not begin anew.
+    retried: bool = False
+
     #: Seconds to wait before the same request makes sense again; None when nobody said.
     retry_after: float | None = None
 

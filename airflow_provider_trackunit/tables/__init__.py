@@ -1,7 +1,8 @@
 """What the records mean: results of a transfer become tables with a key, typed columns and rules that are written down.
 
-Pure, on Arrow: no HTTP, no state, and of Airflow only what knows the stores of results. Here belongs what turns records into tables, says which of two readings
-stands, and puts a table into a database; what asks IRIS does not. Needs the extra ``parquet``.
+Pure, on Arrow: no HTTP, no state, and of Airflow only what knows the stores of results. Here belongs what turns records
+into tables, says which of two readings stands, and puts a table into a database; what asks IRIS does not. Needs the
+extra ``parquet``.
 """
 
 from __future__ import annotations

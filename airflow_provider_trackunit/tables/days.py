@@ -98,6 +98,8 @@ def _measured(rows: Any) -> Any:
     for name, metric in GAINS.items():
         own = pc.equal(each["metric"], metric)
         columns |= {f"{name}{end}": _where(own, told) for end, told in _gain(each).items()}
+    counted = pc.is_in(each["metric"], value_set=pa.array(GAINS.values()))
+    columns["before_shared"] = pc.and_(counted, each["before_shared"])
     for name, metric in _POSITIONS.items():
         own = pc.equal(each["metric"], metric)
         columns |= {f"{end}_{name}": _where(own, each[end]) for end in ("first", "last")}
@@ -117,6 +119,7 @@ def _each_metric(rows: Any) -> Any:
     columns = {name: usable[name] for name in ("asset", "metric", "day", "value")} | {
         "before": before,
         "before_date": _where(goes_on, former(usable["date"])),
+        "before_shared": pc.and_(goes_on, pc.fill_null(former(usable["shared_id"]), False)),
         "fell": pc.fill_null(pc.less(usable["value"], before), False),
     }
     grouped = (
@@ -128,12 +131,14 @@ def _each_metric(rows: Any) -> Any:
                 ("value", "last", _EACH),
                 ("before", "first", _EACH),
                 ("before_date", "first", _EACH),
+                ("before_shared", "first", _EACH),
                 ("fell", "any", _EACH),
             ]
         )
     )
     names = {"value_first": "first", "value_last": "last", "before_first": "before"}
-    return _renamed(grouped, names | {"before_date_first": "before_date", "fell_any": "fell"})
+    names |= {f"{name}_first": name for name in ("before_date", "before_shared")}
+    return _renamed(grouped, names | {"fell_any": "fell"})
 
 
 def _gain(each: Any) -> dict[str, Any]:
@@ -149,8 +154,10 @@ def _gain(each: Any) -> dict[str, Any]:
 
 
 def _flags(result: Any) -> Any:
-    raised = {name: result[name] for name in result.column_names if ":" in name or name == "shared_id"}
-    return flag_lists(raised | {"future_reading": result["future"]}, len(result))
+    raised = {name: result[name] for name in result.column_names if ":" in name}
+    # A gain since a reading that may be of another machine is as doubtful as one within the day.
+    shared = pc.or_(result["shared_id"], pc.fill_null(result["before_shared"], False))
+    return flag_lists(raised | {"future_reading": result["future"], "shared_id": shared}, len(result))
 
 
 def _where(condition: Any, values: Any) -> Any:

@@ -81,9 +81,13 @@ def merge_machine_days(
     key = key_of(MACHINE_DAYS)
     query = machine_days_query(_quoted(readings), time_zone=time_zone, since=since)
     statement = _upsert(machine_days, MACHINE_DAYS.names, key, query)
-    return _in_one_transaction(
-        connection, machine_days, MACHINE_DAYS, key, lambda database: database.execute(statement)
-    )
+
+    def make(database: Database) -> int:
+        # Else one that began earlier and ends later would write days that lack the readings which came meanwhile.
+        database.lock(_quoted(machine_days))
+        return database.execute(statement)
+
+    return _in_one_transaction(connection, machine_days, MACHINE_DAYS, key, make)
 
 
 def _in_one_transaction(

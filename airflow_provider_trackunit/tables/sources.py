@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import msgspec
 
 from airflow_provider_trackunit.iris.export.typed.paths import read_path
 from airflow_provider_trackunit.tables.times import moment
@@ -54,10 +52,10 @@ def batches(manifest: Manifest) -> Iterator[list[Record]]:
     :raises ValueError: when a record is no object
     """
     # Here, because it brings Airflow, which knows the stores: machine days and merges do without.
-    from airflow_provider_trackunit.results import read_batches, read_records
+    from airflow_provider_trackunit.results import decoded, read_batches, read_records
 
     typed = manifest.get("format") == "parquet"
-    records = _rows(read_batches(manifest)) if typed else read_records(manifest)
+    records = _rows(read_batches(manifest), decoded) if typed else read_records(manifest)
     while batch := list(islice(records, BATCH)):
         strange = next((one for one in batch if not isinstance(one, dict)), None)
         if strange is not None:
@@ -65,12 +63,12 @@ def batches(manifest: Manifest) -> Iterator[list[Record]]:
         yield batch
 
 
-def _rows(found: Iterator[Any]) -> Iterator[Record]:
+def _rows(found: Iterator[Any], decode: Callable[[str], Any]) -> Iterator[Record]:
     """Yield the rows of a typed result as the records they were: every value where its column took it from."""
     for batch in found:
         columns = [_Column.of(field) for field in batch.schema]
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield _record(columns, values)
+            yield _record(columns, values, decode)
 
 
 class _Column(NamedTuple):
@@ -86,12 +84,12 @@ class _Column(NamedTuple):
         return cls(read_path(path) if path else (), told.get("type") == "json")
 
 
-def _record(columns: list[_Column], values: Iterable[Any]) -> Record:
+def _record(columns: list[_Column], values: Iterable[Any], decode: Callable[[str], Any]) -> Record:
     record: Record = {}
     for column, value in zip(columns, values, strict=True):
         # A list that a column took an element of is whole among what was left.
         if value is not None and not any(isinstance(step, int) for step in column.steps):
-            told = msgspec.json.decode(value) if column.is_json else value
+            told = decode(value) if column.is_json else value
             _put(record, column.steps, told)
     return record
 

@@ -15,7 +15,8 @@ from airflow_provider_trackunit.iris.export.incremental.cursors import (
     read_cursors,
     write_cursors,
 )
-from airflow_provider_trackunit.iris.export.incremental.reading import Reading, Rules, RunTime
+from airflow_provider_trackunit.iris.export.incremental.reading import Reading
+from airflow_provider_trackunit.iris.export.incremental.rules import Rules, RunTime
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 

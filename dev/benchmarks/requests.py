@@ -1,246 +1,100 @@
 """What one request costs, and how near many of them come to what the network allows.
 
-Side by side with ``requests`` and with ``aiohttp`` as a specialist would write it by hand: no token, no retries, no
-limits, no paging, no checks. ``make bench`` prints the tables as Markdown.
+Side by side with what people use today and with 0.1.0 of this provider. ``make bench`` prints the tables as Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import statistics
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import aiohttp
-import orjson
-import requests
-
-from airflow_provider_trackunit.iris.aio import AsyncIrisClient
-from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.http.tokens import Credentials
+from dev.benchmarks.asking import MACHINES, PAGE, PAGES, REQUESTS
+from dev.benchmarks.former import FORMER, former_tree
+from dev.benchmarks.measuring import Entry, in_turn, stub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-ASSETS = "/api/asset/v1/assets"
-MACHINE = "/public/api/aemp/v2/15143/-3/Fleet/Equipment/ID/{pin}"
-CPU_REQUESTS = 500
-PAGES, PAGE = 1000, 100
-MACHINES = 500
+    from dev.benchmarks.measuring import Run
+
 LATENCY_MS = 50
+AIOHTTP = "aiohttp by hand"
+
+# Sleeps through every latency, one after the other: once is enough.
+HTTP_OPERATOR = "HttpOperator, one at a time"
 
 
-@contextmanager
-def stub(records: int, size: int, latency_ms: float) -> Iterator[str]:
-    """Yield the URL of a stub server in a process of its own."""
-    command = [
-        *(sys.executable, "-m", "dev.benchmarks.stub"),
-        *(f"--records={records}", f"--size={size}", f"--latency-ms={latency_ms}"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None  # noqa: S101 (asked for above)
-        try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        finally:
-            server.terminate()
+def entries(case: str, former: Path | None) -> list[Entry]:
+    """Return who takes part in a case, but for HttpOperator."""
+    module = "dev.benchmarks.asking"
+    ours: list[tuple[str, str, Path | None]] = [("IrisHook", "sync", None), ("async client", "async", None)]
+    if former is not None:
+        ours += [(f"IrisHook of {FORMER}", "sync", former), (f"async client of {FORMER}", "async", former)]
+    others = [("requests by hand", "requests", None), (AIOHTTP, "aiohttp", None)]
+    return [Entry(shown, module, case, name, tree) for shown, name, tree in (*ours, *others)]
 
 
-def credentials_for(url: str) -> Credentials:
-    """Return what the stub takes for an account."""
-    return Credentials("client", "secret", "user", "password", auth_url=f"{url}/token")
+def http_operator(case: str) -> Entry:
+    """Return HttpOperator in a case."""
+    return Entry(HTTP_OPERATOR, "dev.benchmarks.asking", case, "HttpOperator")
 
 
-# --- CPU of one request ---------------------------------------------------------------------------------
-
-
-def cpu_of_client(url: str) -> None:
-    """Ask with the client for threads."""
-    with IrisClient(credentials_for(url), url) as client:
-        for number in range(CPU_REQUESTS):
-            client.run(ASSETS, query_params={"page": number, "size": 1})
-
-
-def cpu_of_async_client(url: str) -> None:
-    """Ask with the client for an event loop."""
-
-    async def main() -> None:
-        async with AsyncIrisClient(credentials_for(url), url) as client:
-            for number in range(CPU_REQUESTS):
-                await client.run(ASSETS, query_params={"page": number, "size": 1})
-
-    asyncio.run(main())
-
-
-def cpu_of_requests(url: str) -> None:
-    """Ask with a session of requests."""
-    with requests.Session() as session:
-        for number in range(CPU_REQUESTS):
-            session.get(f"{url}{ASSETS}", params={"page": number, "size": 1}, timeout=60).json()
-
-
-def cpu_of_aiohttp(url: str) -> None:
-    """Ask with a session of aiohttp."""
-
-    async def main() -> None:
-        async with aiohttp.ClientSession() as session:
-            for number in range(CPU_REQUESTS):
-                async with session.get(f"{url}{ASSETS}", params={"page": number, "size": 1}) as answer:
-                    orjson.loads(await answer.read())
-
-    asyncio.run(main())
-
-
-def cpu(rounds: int) -> None:
-    """Print the CPU of one request in each client."""
-    contenders: dict[str, Callable[[str], None]] = {
-        "IrisClient": cpu_of_client,
-        "requests": cpu_of_requests,
-        "AsyncIrisClient": cpu_of_async_client,
-        "aiohttp by hand": cpu_of_aiohttp,
-    }
-    print(f"\nCPU of one request in this process, least of {rounds} rounds of {CPU_REQUESTS}\n")
+def cpu(former: Path | None, rounds: int) -> None:
+    """Print the CPU of one request."""
+    print(f"\nCPU of one request, one after the other; median of {rounds} rounds of {REQUESTS}\n")
     print("| | ms |\n|---|---:|")
-    with stub(CPU_REQUESTS, 1, 0) as url:
-        for name, ask in contenders.items():
-            seconds = []
-            for _ in range(rounds):
-                began = time.process_time()
-                ask(url)
-                seconds.append(time.process_time() - began)
-            print(f"| {name} | {min(seconds) / CPU_REQUESTS * 1000:.2f} |", flush=True)
+    contenders = [*entries("one by one", former), http_operator("one by one")]
+    with stub(REQUESTS, 1, 0) as url:
+        for shown, run in in_turn(contenders, url, 1, rounds).items():
+            print(f"| {shown} | {run.cpu_s / REQUESTS * 1000:.2f} |", flush=True)
 
 
-# --- many requests at once ------------------------------------------------------------------------------
+def many(
+    case: str, title: str, size: tuple[int, int], former: Path | None, *, rounds: int, at_once: int
+) -> None:
+    """Print how long many requests take, so many at once.
 
-
-def walk_of_client(url: str, at_once: int) -> int:
-    """Return how many records the walk of the client for threads brings, as they were received."""
-    with IrisClient(credentials_for(url), url) as client:
-        pages = client.pages(ASSETS, query_params={"size": PAGE}, max_concurrency=at_once)
-        return sum(len(page.raw_records) for page in pages)
-
-
-def walk_of_async_client(url: str, at_once: int) -> int:
-    """Return the same of the client for an event loop."""
-
-    async def main() -> int:
-        async with AsyncIrisClient(credentials_for(url), url) as client:
-            pages = client.pages(ASSETS, query_params={"size": PAGE}, max_concurrency=at_once)
-            return sum([len(page.raw_records) async for page in pages])
-
-    return asyncio.run(main())
-
-
-def walk_of_aiohttp(url: str, at_once: int) -> int:
-    """Return the same of a loop with a semaphore."""
-
-    async def main() -> int:
-        slots = asyncio.Semaphore(at_once)
-        async with aiohttp.ClientSession() as session:
-
-            async def fetch(page: int) -> int:
-                parameters = {"page": page, "size": PAGE}
-                async with slots, session.get(f"{url}{ASSETS}", params=parameters) as answer:
-                    return len(orjson.loads(await answer.read())["content"])
-
-            return sum(await asyncio.gather(*(fetch(page) for page in range(PAGES))))
-
-    return asyncio.run(main())
-
-
-def machines_of_client(url: str, at_once: int) -> int:
-    """Return how many machines the client for threads reads one by one."""
-    with (
-        IrisClient(credentials_for(url), url) as client,
-        ThreadPoolExecutor(at_once) as pool,
-    ):
-        client.authenticate()
-        return len(list(pool.map(lambda pin: client.run(MACHINE, path_params={"pin": pin}), range(MACHINES))))
-
-
-def machines_of_async_client(url: str, at_once: int) -> int:
-    """Return the same of the client for an event loop."""
-
-    async def main() -> int:
-        slots = asyncio.Semaphore(at_once)
-        async with AsyncIrisClient(credentials_for(url), url) as client:
-
-            async def fetch(pin: int) -> object:
-                async with slots:
-                    return await client.run(MACHINE, path_params={"pin": pin})
-
-            return len(await asyncio.gather(*(fetch(pin) for pin in range(MACHINES))))
-
-    return asyncio.run(main())
-
-
-def machines_of_aiohttp(url: str, at_once: int) -> int:
-    """Return the same of a loop with a semaphore."""
-
-    async def main() -> int:
-        slots = asyncio.Semaphore(at_once)
-        async with aiohttp.ClientSession() as session:
-
-            async def fetch(pin: int) -> object:
-                async with slots, session.get(url + MACHINE.format(pin=pin)) as answer:
-                    return orjson.loads(await answer.read())
-
-            return len(await asyncio.gather(*(fetch(pin) for pin in range(MACHINES))))
-
-    return asyncio.run(main())
-
-
-Contender = tuple[str, "Callable[[str, int], int]"]
-
-
-def side_by_side(title: str, requests_made: int, size: int, contenders: list[Contender], rounds: int) -> None:
-    """Print medians for several numbers of requests at once; the contenders take turns in every round."""
-    print(f"\n{title}, {LATENCY_MS} ms latency, median of {rounds} rounds\n")
-    print("| at once | latency allows | " + " | ".join(name for name, _ in contenders) + " |")
-    print("|---:|---:|" + "---:|" * len(contenders))
-    with stub(requests_made * size, size, LATENCY_MS) as url:
-        for at_once in (4, 8, 16, 32):
-            seconds: dict[str, list[float]] = {name: [] for name, _ in contenders}
-            for _ in range(rounds):
-                for name, run in contenders:
-                    began = time.perf_counter()
-                    run(url, at_once)
-                    seconds[name].append(time.perf_counter() - began)
-            allowed = requests_made / at_once * LATENCY_MS / 1000
-            shown = " | ".join(f"{statistics.median(one):.2f} s" for one in seconds.values())
-            print(f"| {at_once} | {allowed:.2f} s | {shown} |", flush=True)
+    :param size: how many requests, and how many records to each
+    """
+    requests, records = size
+    allowed_s = requests / at_once * LATENCY_MS / 1000
+    print(f"\n{title}, {LATENCY_MS} ms latency, {at_once} at once; median of {rounds} rounds. The latency ")
+    print(f"allows {allowed_s:.2f} s\n")
+    print(f"| | s | of what latency allows | of {AIOHTTP} | CPU s |\n|---|---:|---:|---:|---:|")
+    with stub(requests * records, records, LATENCY_MS) as url:
+        runs: Mapping[str, Run] = {
+            **in_turn(entries(case, former), url, at_once, rounds),
+            **in_turn([http_operator(case)], url, at_once, 1),
+        }
+    for shown, run in runs.items():
+        print(
+            f"| {shown} | {run.wall_s:.2f} | {run.wall_s / allowed_s:.2f}x | "
+            f"{run.wall_s / runs[AIOHTTP].wall_s:.2f}x | {run.cpu_s:.2f} |",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Run everything, or the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--at-once", type=int, default=16)
     parser.add_argument("parts", nargs="*", default=["cpu", "pages", "machines"])
     options = parser.parse_args()
-    walks: list[Contender] = [
-        ("IrisClient", walk_of_client),
-        ("AsyncIrisClient", walk_of_async_client),
-        ("aiohttp by hand", walk_of_aiohttp),
-    ]
-    machines: list[Contender] = [
-        ("IrisClient", machines_of_client),
-        ("AsyncIrisClient", machines_of_async_client),
-        ("aiohttp by hand", machines_of_aiohttp),
-    ]
-    parts = {
-        "cpu": lambda: cpu(options.rounds),
-        "pages": lambda: side_by_side(f"{PAGES} pages of {PAGE} assets", PAGES, PAGE, walks, options.rounds),
-        "machines": lambda: side_by_side(
-            f"{MACHINES} machines one by one", MACHINES, 1, machines, options.rounds
-        ),
-    }
-    for name in options.parts:
-        parts[name]()
+    several: dict[str, int] = {"rounds": options.rounds, "at_once": options.at_once}
+    with former_tree() as former:
+        parts: dict[str, Callable[[], None]] = {
+            "cpu": lambda: cpu(former, options.rounds),
+            "pages": lambda: many(
+                "pages", f"{PAGES} pages of {PAGE} assets", (PAGES, PAGE), former, **several
+            ),
+            "machines": lambda: many(
+                "machines", f"{MACHINES} machines one by one", (MACHINES, 1), former, **several
+            ),
+        }
+        for name in options.parts:
+            parts[name]()
 
 
 if __name__ == "__main__":

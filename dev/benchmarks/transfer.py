@@ -6,108 +6,80 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from dev.benchmarks.contenders import LINES, PARQUET
+from dev.benchmarks.former import FORMER, former_tree
+from dev.benchmarks.measuring import Entry, in_turn, measure, stub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
-OURS = "IrisToObjectStorageOperator"
-OURS_TYPED = "typed columns"
-MEASURED = "MEASURED "
+PAGE = 1000
+RECORDS, LARGE = 100_000, 1_000_000
+CONTENDERS = "dev.benchmarks.bringing"
+OURS = Entry("IrisToObjectStorageOperator", CONTENDERS, "lines", "operator")
+TYPED = Entry("typed columns", CONTENDERS, "typed", "operator")
+REQUESTS = Entry("requests by hand", CONTENDERS, "lines", "requests")
+HTTP_OPERATOR = Entry("HttpOperator", CONTENDERS, "lines", "HttpOperator")
+AIOHTTP = Entry("aiohttp + orjson by hand", CONTENDERS, "lines", "aiohttp")
+DLT = Entry("dlt rest_api", CONTENDERS, "lines", "dlt")
+DLT_TYPED = Entry("dlt rest_api to Parquet", CONTENDERS, "typed", "dlt")
 
 
-@contextmanager
-def stub(records: int, latency_ms: float) -> Iterator[str]:
-    """Yield the URL of a stub server in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "dev.benchmarks.stub",
-        f"--records={records}",
-        f"--latency-ms={latency_ms}",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None  # noqa: S101 (asked for above)
-    try:
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-    finally:
-        server.terminate()
-        server.wait()
+def of_former(tree: Path | None) -> list[Entry]:
+    """Return our operator as it was, where its tree is at hand."""
+    if tree is None:
+        return []
+    return [Entry(f"the same in {FORMER}", CONTENDERS, "lines", "operator", tree)]
 
 
-def measure(name: str, url: str, concurrency: int) -> dict[str, float]:
-    """Return what one run of a contender took, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **os.environ,
-            "AIRFLOW_HOME": f"{folder}/airflow",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "dev.benchmarks.contenders", name, url, f"{folder}/out", str(concurrency)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-    line = next((line for line in done.stdout.splitlines() if line.startswith(MEASURED)), None)
-    if line is None:
-        raise RuntimeError(f"{name} measured nothing:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    measured: dict[str, float] = json.loads(line.removeprefix(MEASURED))
-    return measured
-
-
-def side_by_side(names: list[str], records: int, latency_ms: float, concurrency: int, rounds: int) -> None:
-    """Print medians and ratios of the contenders, which take turns in every round; the first is ours."""
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    with stub(records, latency_ms) as url:
-        for _ in range(rounds):
-            for name in names:
-                runs[name].append(measure(name, url, concurrency))
-    ours = medians(runs[names[0]])
-    print(
-        f"\n{records} assets, 1000 a page, {latency_ms:.0f} ms latency, max_concurrency {concurrency}, {rounds} rounds\n"
-    )
-    print("| | records/s | CPU s | peak MiB over idle | we are faster | we use less CPU |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name in names:
-        one = medians(runs[name])
+def side_by_side(entries: Sequence[Entry], rounds: int, *, latency_ms: float = 0, at_once: int = 4) -> None:
+    """Print medians and ratios of the contenders; the first is ours."""
+    print(f"\n{RECORDS:,} assets, {PAGE} a page, {latency_ms:.0f} ms latency, {at_once} at once; ", end="")
+    print(f"median of {rounds} rounds\n")
+    print("| | s | records/s | CPU s | peak MiB over idle | we are faster | we use less CPU |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    with stub(RECORDS, PAGE, latency_ms) as url:
+        runs = in_turn(entries, url, at_once, rounds)
+    ours = runs[entries[0].shown]
+    for shown, run in runs.items():
         print(
-            f"| {name} | {one['records'] / one['wall_s']:,.0f} | {one['cpu_s']:.2f} | "
-            f"{one['peak_mib_over_idle']:.0f} | {one['wall_s'] / ours['wall_s']:.1f}x | "
-            f"{one['cpu_s'] / ours['cpu_s']:.1f}x |",
+            f"| {shown} | {run.wall_s:.2f} | {run.done / run.wall_s:,.0f} | {run.cpu_s:.2f} | "
+            f"{run.peak_mib_over_idle:.0f} | {run.wall_s / ours.wall_s:.1f}x | {run.cpu_s / ours.cpu_s:.1f}x |",
             flush=True,
         )
 
 
-def medians(runs: list[dict[str, float]]) -> dict[str, float]:
-    """Return the median of each measure."""
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+def at_once(rounds: int, latency_ms: float = 50) -> None:
+    """Print what our transfer gains from more requests on their way at once."""
+    print(f"\n{RECORDS:,} assets, {PAGE} a page, {latency_ms:.0f} ms latency; median of {rounds} rounds\n")
+    print("| max_concurrency | s | records/s | CPU s | peak MiB over idle |\n|---:|---:|---:|---:|---:|")
+    with stub(RECORDS, PAGE, latency_ms) as url:
+        for number in (1, 2, 4, 8, 16, 32):
+            run = in_turn([OURS], url, number, rounds)[OURS.shown]
+            print(
+                f"| {number} | {run.wall_s:.2f} | {run.done / run.wall_s:,.0f} | {run.cpu_s:.2f} | "
+                f"{run.peak_mib_over_idle:.0f} |",
+                flush=True,
+            )
 
 
-def memory(sizes: list[int]) -> None:
+def memory() -> None:
     """Print the peak memory of our transfer for fleets of different sizes."""
     print("\nPeak memory of a transfer with part_bytes of 64 MiB, in MiB over idle\n")
     print("| records | JSON Lines | Parquet |\n|---:|---:|---:|")
-    for records in sizes:
-        with stub(records, 0) as url:
-            peaks = [measure(name, url, 4)["peak_mib_over_idle"] for name in (OURS, OURS_TYPED)]
-            print(f"| {records:,} | {peaks[0]:.0f} | {peaks[1]:.0f} |", flush=True)
+    for records in (RECORDS, LARGE):
+        with stub(records, PAGE, 0) as url:
+            peaks = [measure(entry, url, 4).peak_mib_over_idle for entry in (OURS, TYPED)]
+        print(f"| {records:,} | {peaks[0]:.0f} | {peaks[1]:.0f} |", flush=True)
 
 
 def run_here(iris: IrisEmulator, **arguments: Any) -> tuple[dict[str, Any], float]:
@@ -180,21 +152,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "parts", nargs="*", default=["throughput", "parquet", "latency", "memory", "limit", "fan-out"]
+        "parts",
+        nargs="*",
+        default=["throughput", "parquet", "latency", "at once", "memory", "limit", "fan-out"],
     )
     options = parser.parse_args()
-    parts = {
-        "throughput": lambda: side_by_side(list(LINES), 100_000, 0, 4, options.rounds),
-        "parquet": lambda: side_by_side(list(PARQUET), 100_000, 0, 4, options.rounds),
-        "latency": lambda: side_by_side(
-            [OURS, "requests loop", "aiohttp + orjson"], 100_000, 50, 4, options.rounds
-        ),
-        "memory": lambda: memory([100_000, 1_000_000]),
-        "limit": lambda: fleet_at_the_limit(options.rounds),
-        "fan-out": lambda: fan_out(options.rounds),
-    }
-    for name in options.parts:
-        parts[name]()
+    rounds = options.rounds
+    with former_tree() as tree:
+        former = of_former(tree)
+        parts: dict[str, Callable[[], None]] = {
+            "throughput": lambda: side_by_side(
+                [OURS, *former, REQUESTS, HTTP_OPERATOR, AIOHTTP, DLT], rounds
+            ),
+            "parquet": lambda: side_by_side([TYPED, DLT_TYPED], rounds),
+            "latency": lambda: side_by_side([OURS, *former, REQUESTS, AIOHTTP], rounds, latency_ms=50),
+            "at once": lambda: at_once(rounds),
+            "memory": memory,
+            "limit": lambda: fleet_at_the_limit(rounds),
+            "fan-out": lambda: fan_out(rounds),
+        }
+        for name in options.parts:
+            parts[name]()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowException, AirflowFailException
+from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import (
     IrisAuthenticationError,
     IrisConfigurationError,
@@ -103,7 +104,7 @@ def test_pages_are_asked_for_ahead_and_come_back_in_order(iris_connection: IrisE
     expected = run(endpoint=ASSETS)
     iris_connection.settings(latency_ms=20)
     assert run(endpoint=ASSETS, query_params={"size": 10}) == expected
-    assert 2 <= iris_connection.stats()["max_concurrent"] <= 4
+    assert 2 <= iris_connection.stats()["max_concurrent"] <= MAX_CONCURRENCY
 
 
 def test_one_page_at_a_time_on_request(iris_connection: IrisEmulator) -> None:

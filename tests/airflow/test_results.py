@@ -122,3 +122,13 @@ def test_a_part_that_is_cut_off_is_named(tmp_path: Path, kept: int) -> None:
     part.write_bytes(part.read_bytes()[:kept])
     with pytest.raises(IrisStorageError, match=r"part-00000.*(cannot be read|holds 0 records)"):
         list(read_records(manifest))
+
+
+@pytest.mark.parametrize("number", ["1e400", "9" * 5000, "-1e999"])
+def test_one_absurd_number_does_not_keep_the_others_from_being_read(tmp_path: Path, number: str) -> None:
+    manifest = result(tmp_path, [[{"id": 1}, {"id": 2}]], packed=False)
+    part = tmp_path / manifest["parts"][0]["name"]
+    part.write_text(f'{{"id":1,"value":{number}}}\n{{"id":2,"value":3}}\n')
+    first, second = read_records(manifest)
+    assert abs(first["value"]) == float("inf")
+    assert second == {"id": 2, "value": 3}

@@ -150,11 +150,12 @@ def test_a_list_of_items_sends_a_request_that_may_change_something_once_for_each
 def test_a_post_to_an_unknown_path_is_walked_where_that_is_written_out(
     iris_connection: IrisEmulator, tmp_path: Path
 ) -> None:
+    # One at a time: the answers have an order, and each says which page it is.
     for number in range(3):
         answer_with(iris_connection, ORDERS, {**PAGE_OF_ORDERS, "number": number}, times=1)
-    # One at a time: the answers are given in the order in which the pages are asked for.
-    operator = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True, max_concurrency=1)
-    manifest = operator.execute(context())
+    manifest = transfer(tmp_path, endpoint=ORDERS, method="POST", paginate=True, max_concurrency=1).execute(
+        context()
+    )
     assert manifest["records"] == manifest["announced"] == len(iris_connection.requests(ORDERS)) == 3
 
 

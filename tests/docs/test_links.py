@@ -86,6 +86,14 @@ def test_the_cells_of_a_table_have_the_name_of_their_column() -> None:
     assert '<tr><td data-column="A b">1</td><td data-column="">2</td></tr>' in named_cells(table)
 
 
+def test_a_long_name_in_a_table_may_be_broken_between_its_words() -> None:
+    shown_name = named_cells("<table><tr><td><code>/api/asset/v1/assets/{assetId}</code></td></tr></table>")
+    assert "/<wbr>api/<wbr>asset/<wbr>v1/<wbr>assets/<wbr>{asset<wbr>Id}" in shown_name
+    assert "<code>fuel_litres</code>" in named_cells(
+        "<table><tr><td><code>fuel_litres</code></td></tr></table>"
+    )
+
+
 def test_no_page_sends_its_reader_back_to_the_readme() -> None:
     assert [name for name in DOCS if "README.md" in TEXTS[name]] == []
 

@@ -51,7 +51,7 @@ SHARE_CALLS_PER_S = 2
 # With as many slots as requests per second, one of 40 was refused here; half of that keeps the limit.
 SHARE_SLOTS = SHARE_CALLS_PER_S // 2
 QUARTER_S = 900
-DOCS = ROOT / "docs" / "workers.md"
+DOCS = ROOT / "docs" / "reliability.md"
 BY = "written by make e2e-celery"
 HEAD = (
     "| Workers | Pool | Limit of the API | Seconds | Instances per second | Refused (429) | Tried again |\n"

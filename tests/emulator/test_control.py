@@ -139,11 +139,20 @@ def test_a_million_assets_run_in_a_process_that_ends_with_the_handle() -> None:
         urllib.request.urlopen(iris.url, timeout=5)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_where_it_is_and_ends_on_a_signal(ending: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "option", "file"),
+    [
+        (signal.SIGINT, "--settings", '{"unknown_path_status": 404}'),
+        (signal.SIGTERM, "--like", '{"grant": "API user", "emulator": {"unknown_path_status": 404}}'),
+    ],
+    ids=["switches", "the report of a probe"],
+)
+def test_the_command_prints_where_it_is_and_ends_on_a_signal(
+    ending: signal.Signals, option: str, file: str, tmp_path: Path
+) -> None:
     switches = tmp_path / "switches.json"
-    switches.write_text('{"unknown_path_status": 404}')
-    command = [*COMMAND, "--assets", "10", "--settings", str(switches)]
+    switches.write_text(file)
+    command = [*COMMAND, "--assets", "10", option, str(switches)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own module
         assert child.stdout
         assert child.stderr
@@ -156,12 +165,18 @@ def test_the_command_prints_where_it_is_and_ends_on_a_signal(ending: signal.Sign
     assert (complaints, child.returncode) == ("", 0)
 
 
-@pytest.mark.parametrize("text", ['{"nonsense": 1}', None], ids=["unknown", "no file"])
-def test_switches_that_cannot_be_used_end_the_command_with_one_line(tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--settings", '{"nonsense": 1}'), ("--settings", None), ("--like", '{"seen": []}')],
+    ids=["unknown", "no file", "no report"],
+)
+def test_switches_that_cannot_be_used_end_the_command_with_one_line(
+    tmp_path: Path, option: str, text: str | None
+) -> None:
     switches = tmp_path / "switches.json"
     if text is not None:
         switches.write_text(text)
-    command = [*COMMAND, "--settings", str(switches)]
+    command = [*COMMAND, option, str(switches)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

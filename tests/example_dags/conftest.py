@@ -1,4 +1,4 @@
-"""Runs the examples once for all tests of this folder, two at a time, each with an emulator of its own."""
+"""Runs the examples once for all tests of this folder, in one Airflow, each with an emulator of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
+from dev.airflow_home import EXAMPLES as EXAMPLE_DAGS
+from dev.airflow_process import OneProcessHome
 from tests.example_dags.files import DAG_IDS
 from tests.example_dags.statsd import statsd
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
 EXAMPLES = (
+    "iris_machine_days",
     "iris_backfill",
     "iris_mapped_machines",
     "iris_operating_hours",
@@ -39,11 +42,12 @@ MAPPED = 4
 # and each knows only its own requests. An answer that takes as long as this keeps 16 at a time below 500 per second.
 LATENCY_MS = 40
 # What a person would give who starts the run: those that write files get a place of their own.
-WITH_OUTPUT = {
+WITH_OUTPUT: dict[str, dict[str, Any]] = {
     "iris_backfill": {"days": 35},
     "iris_operating_hours": {},
     "iris_fleet_to_storage": {},
     "iris_incremental_events": {},
+    "iris_machine_days": {"database": "OUTPUT/machine_days.duckdb", "start": "2026-01-12T00:00:00Z"},
     "iris_mapped_machines": {"machines": MAPPED},
     "iris_site_history": {},
 }
@@ -80,14 +84,14 @@ class Runs:
 
 @pytest.fixture(scope="session")
 def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield Runs({dag_id: pool.submit(_run, migrated_home, dag_id) for dag_id in EXAMPLES})
+    path = migrated_home.copied(migrated_home.path.parent / "examples").path
+    with OneProcessHome(path, EXAMPLE_DAGS) as home, ThreadPoolExecutor(max_workers=1) as pool:
+        yield Runs({dag_id: pool.submit(_run, home, dag_id) for dag_id in EXAMPLES})
 
 
-def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
-    home = migrated.copied(migrated.path.parent / dag_id)
-    output = home.path / "output"
-    params = {"output": f"file://{output}", **WITH_OUTPUT[dag_id]} if dag_id in WITH_OUTPUT else None
+def _run(home: AirflowHome, dag_id: str) -> Outcome:
+    output = home.path / "output" / dag_id
+    params = _params(dag_id, output) if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris, statsd() as (port, metrics):
         iris.settings(latency_ms=LATENCY_MS)
         to_us = {
@@ -99,3 +103,11 @@ def _run(migrated: AirflowHome, dag_id: str) -> Outcome:
         }
         tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params, **to_us)
         return Outcome(home, tasks, output, iris.stats(), iris.requests(), metrics)
+
+
+def _params(dag_id: str, output: Path) -> dict[str, Any]:
+    given = {
+        name: value.replace("OUTPUT", str(output)) if isinstance(value, str) else value
+        for name, value in WITH_OUTPUT[dag_id].items()
+    }
+    return {"output": f"file://{output}", **given}

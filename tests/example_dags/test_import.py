@@ -21,6 +21,7 @@ METERED = {
     "iris_fleet_to_storage": 15,
     "iris_mapped_machines": 15,
     "iris_operating_hours": 15,
+    "iris_machine_days": 15,
     "iris_backfill": 15,
     "iris_sensor_gate": 15,
     "iris_asset_events": 30,
@@ -137,6 +138,7 @@ def test_the_pool_of_the_mapped_example_stands_beside_it(bag: Any) -> None:
         "iris_mapped_machines",
         "iris_operating_hours",
         "iris_incremental_events",
+        "iris_machine_days",
         "iris_site_history",
     ],
 )

@@ -30,6 +30,8 @@ WITHOUT_REQUESTS = {
     "machines of iris_operating_hours",
     "machines of iris_backfill",
     "machines of iris_mapped_machines",
+    "counters",
+    "load",
     "periods",
     "report",
 }

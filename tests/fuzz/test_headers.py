@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisServerError
-from airflow_provider_trackunit.iris.http.reading import read_retry_after
+from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after
 from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 from tests.fuzz.wires import JSON, TOKEN, run_both

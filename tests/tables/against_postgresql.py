@@ -7,10 +7,13 @@ interface, with data that are thrown away.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import secrets
+import signal
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +25,10 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from airflow_provider_trackunit.databases import open_database
 from airflow_provider_trackunit.tables import machine_days
 from airflow_provider_trackunit.tables.merging import MergeError, merge, merge_machine_days
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
@@ -34,7 +39,7 @@ from tests.e2e.services import READY_WITHIN_S, start_postgres
 from . import reference
 from .fleets import ZONES, days_table, in_duckdb, readings, readings_table
 from .merges import *  # noqa: F403 - the tests that both databases pass
-from .merges import day, done, fetched, reading
+from .merges import NOON, day, done, fetched, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +48,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """Start PostgreSQL and return how to reach it."""
+    with running_postgresql() as reached:
+        yield reached
+
+
+@contextmanager
+def running_postgresql() -> Iterator[str]:
+    """Run a PostgreSQL with new data, and yield how to reach it."""
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder, Parts(Path(folder)) as parts:
         Path(folder).chmod(0o711)  # PostgreSQL has an account of its own, which finds its data in here
         port, password = free_port(), secrets.token_urlsafe(16)
@@ -58,6 +70,15 @@ def _answers(reached: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def _wait_until_locked(reached: str, connection: Any) -> None:
+    """Wait until a session waits for what another one holds."""
+    deadline_s = time.monotonic() + READY_WITHIN_S
+    waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
+    with psycopg.connect(reached, autocommit=True) as watcher:
+        while watcher.execute(waits, (connection.info.backend_pid,)).fetchone() != (True,):
+            assert time.monotonic() < deadline_s
 
 
 @pytest.fixture
@@ -224,6 +245,33 @@ def test_a_database_that_goes_away_in_the_middle_leaves_nothing_half_done(
         assert merge(another, "days", rows) == 3
 
 
+def test_a_database_that_crashes_in_the_middle_has_lost_nothing_and_the_next_merge_is_right() -> None:
+    """Its process is killed while it writes the rows, which ends every session; PostgreSQL then starts anew by itself."""
+    rows = days_table([day(1, idle_hours=1.0), day(2), day(3)])
+    with running_postgresql() as server:
+        reached = f"{server} dbname=postgres"
+        with closing(psycopg.connect(reached)) as connection:
+            merge(connection, "days", days_table([day(1)]))
+        with (
+            closing(psycopg.connect(reached)) as connection,
+            ThreadPoolExecutor(1) as thread,
+            closing(psycopg.connect(reached)) as holder,
+        ):
+            # The merge waits for this row, so that it is known to be in the middle.
+            holder.execute("SELECT * FROM days FOR UPDATE")
+            merging = thread.submit(merge, connection, "days", rows)
+            _wait_until_locked(reached, connection)
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            with pytest.raises(MergeError, match=r"^days: nothing was merged"):
+                merging.result()
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while not _answers(server):
+            assert time.monotonic() < deadline_s
+        with closing(psycopg.connect(reached)) as connection:
+            assert fetched(connection, "SELECT day, idle_hours FROM days") == [(dt.date(2026, 1, 1), None)]
+            assert merge(connection, "days", rows) == 3
+
+
 def test_merges_at_once_wait_for_each_other(database: str) -> None:
     rows = [day(number) for number in range(1, 29)]
 
@@ -241,6 +289,29 @@ def test_merges_at_once_wait_for_each_other(database: str) -> None:
         assert fetched(connection, "SELECT count(DISTINCT idle_hours), count(*) FROM days") == [(1, 28)]
 
 
+def test_days_that_are_made_at_once_never_lack_the_readings_that_came_last(database: str) -> None:
+    """The first to begin is held up at an old day, while readings come and their days are made."""
+    first = reading(1.0, asset="A", observed_at=NOON - dt.timedelta(days=3))
+    second = reading(1.0, asset="B")
+    later = reading(5.0, asset="B", observed_at=NOON + dt.timedelta(hours=1))
+    with closing(psycopg.connect(database)) as one, closing(psycopg.connect(database)) as two:
+        merge(one, "readings", readings_table([first, second]))
+        merge_machine_days(one)
+        done(one, "UPDATE machine_days SET readings = 0")  # so that both days are written anew
+        with ThreadPoolExecutor(2) as threads, closing(psycopg.connect(database)) as holder:
+            holder.execute("SELECT * FROM machine_days WHERE asset = 'A' FOR UPDATE")
+            held_up = threads.submit(merge_machine_days, one)
+            _wait_until_locked(database, one)
+            merge(two, "readings", readings_table([later]))
+            overtaking = threads.submit(merge_machine_days, two, since=NOON.date())
+            _wait_until_locked(database, two)
+            holder.rollback()
+            held_up.result()
+            overtaking.result()
+        found = fetched(two, "SELECT asset, idle_hours FROM machine_days ORDER BY asset")
+        assert found == [("A", 0.0), ("B", 4.0)]
+
+
 def test_what_was_begun_on_the_connection_goes_with_the_merge(connection: Any) -> None:
     done(connection, "CREATE TABLE own (id text)")
     connection.cursor().execute("INSERT INTO own VALUES ('mine')")
@@ -248,3 +319,20 @@ def test_what_was_begun_on_the_connection_goes_with_the_merge(connection: Any) -
     assert fetched(connection, "SELECT id FROM own") == [("mine",)]
     connection.rollback()
     assert fetched(connection, "SELECT id FROM own") == [("mine",)]
+
+
+def test_a_connection_of_airflow_is_merged_into_by_its_id(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = conninfo_to_dict(database)
+    address = f"{told['user']}:{told['password']}@{told['host']}:{told['port']}/{told['dbname']}"
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f"postgresql://{address}")
+    rows = pa.table({"asset": ["ACM1", "ACM2"], "hours": [1.5, None]})
+    for changed in (2, 0):
+        with open_database("warehouse") as connection:
+            assert merge(connection, "telematics.hours", rows, key=["asset"]) == changed
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT * FROM telematics.hours ORDER BY asset").fetchall() == [
+            ("ACM1", 1.5),
+            ("ACM2", None),
+        ]

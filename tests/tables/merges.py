@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
+from airflow_provider_trackunit.iris.export.formats.draft import Draft
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
+from airflow_provider_trackunit.results import read_batches
 from airflow_provider_trackunit.tables.merging import MergeError, merge, merge_machine_days
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS, READINGS, SITE_VISITS
 
 from .fleets import days_table, readings_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOON = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 
@@ -157,6 +165,63 @@ def test_rows_that_cannot_be_merged_are_refused_before_anything_is_done(
         merge(connection, "refused", pa.table(rows), key=key)
     asked = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'refused'"
     assert fetched(connection, asked) == [(0,)]
+
+
+DECLARED = {
+    "id": ("id", "string"),
+    "running": ("running", "boolean"),
+    "count": ("count", "int64"),
+    "hours": ("hours", "double"),
+    "read_at": ("read_at", "timestamp"),
+    "day": ("day", "date"),
+    "devices": ("devices", "json"),
+}
+MACHINES: list[dict[str, Any]] = [
+    {
+        "id": 'Łódź, "A"\n',
+        "running": False,
+        "count": -(2**63),
+        "hours": 5e-324,
+        "read_at": "2026-01-15T05:58:11.123456Z",
+    },
+    {
+        "id": "\\N",
+        "running": True,
+        "count": 2**63 - 1,
+        "hours": 0.1,
+        "day": "0001-01-01",
+        "devices": [{"a": None}],
+    },
+    {
+        "id": "",
+        "hours": -1.7976931348623157e308,
+        "read_at": "9998-12-31T23:59:59.999999Z",
+        "day": "9999-12-31",
+    },
+    {"id": "left", "devices": "text", "more": {"nested": ["ä", "\\", "'"]}},
+]
+
+
+def test_a_typed_result_comes_out_of_the_database_as_it_was_written(connection: Any, tmp_path: Path) -> None:
+    encoding = ParquetEncoding(columns_for("/", columns=DECLARED))
+    raws = [msgspec.Raw(msgspec.json.encode(one)) for one in MACHINES]
+    part = encoding.join(Draft().adding(encoding, raws, None).encoded(encoding).blocks)
+    (tmp_path / "part-0.parquet").write_bytes(part)
+    named = [{"name": "part-0.parquet", "records": len(MACHINES)}]
+    manifest = {"output_path": str(tmp_path), "parts": named, "format": "parquet"}
+    table = pa.Table.from_batches(read_batches(manifest))
+    assert merge(connection, "lake.machines", table, key=["id"]) == len(MACHINES)
+    assert merge(connection, "lake.machines", table, key=["id"]) == 0
+    columns = {name: name for name in table.column_names}
+    # As text in UTC: a driver makes of a moment what its session's zone is.
+    columns |= {"read_at": "CAST(read_at AT TIME ZONE 'UTC' AS text)"}
+    found = fetched(connection, f"SELECT {', '.join(columns.values())} FROM lake.machines")  # noqa: S608 - ours
+    expected = [
+        tuple(str(one.replace(tzinfo=None)) if isinstance(one, dt.datetime) else one for one in row.values())
+        for row in table.to_pylist()
+    ]
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    assert {row[-1] for row in found} == {None, '{"more":{"nested":["ä","\\\\","\'"]}}'}
 
 
 def test_a_merge_that_fails_leaves_everything_as_it_was(connection: Any) -> None:

@@ -51,7 +51,7 @@ def one_day(of_machine: list[Reading], asset: str, day: dt.date, zone: str) -> d
     row: dict[str, Any] = {"asset": asset, "day": day, "readings": len(used)}
     for column, (metric, factors) in COLUMNS.items():
         row[column], said = gain(of_machine, metric, factors, day, zone)
-        flags |= {f"{column}:{flag}" for flag in said}
+        flags |= {flag if flag == "shared_id" else f"{column}:{flag}" for flag in said}
     for axis in ("latitude", "longitude"):
         places = [one["value"] for one in used if one["metric"] == axis.capitalize()]
         row[f"first_{axis}"] = places[0] if places else None
@@ -70,13 +70,17 @@ def gain(
     strange = [one for one in counted if one["unit"] not in factors]
     flags = {"unknown_unit" for one in strange if day_of(one["observed_at"], zone) == day}
     known = [
-        (one["observed_at"], one["value"] * factors[one["unit"]]) for one in counted if one not in strange
+        (one["observed_at"], one["value"] * factors[one["unit"]], "shared_id" in one["flags"])
+        for one in counted
+        if one not in strange
     ]
     before = [one for one in known if one[0] <= begin(day, zone)]
     of_day = [one for one in known if begin(day, zone) < one[0] <= begin(day + ONE_DAY, zone)]
     if not of_day:
         return None, flags
-    values = [value for _, value in (before[-1:] + of_day)]
+    if before and before[-1][2]:
+        flags |= {"shared_id"}
+    values = [value for _, value, _ in (before[-1:] + of_day)]
     if any(later < earlier for earlier, later in itertools.pairwise(values)):
         return None, flags | {"counter_fell"}
     if not before:

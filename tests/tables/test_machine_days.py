@@ -248,6 +248,22 @@ def test_machines_that_share_a_pin_are_flagged_on_their_days(tmp_path: Path) -> 
     assert row["flags"] == ["operating_hours:no_reading_before", "shared_id"]
 
 
+def test_a_gain_since_a_reading_of_a_name_that_is_shared_is_flagged_too(tmp_path: Path) -> None:
+    records = [
+        equipment("ACM1", CumulativeOperatingHours=hours(value, "2026-01-12T12:00:00Z")) for value in (5, 9)
+    ]
+    records[1]["EquipmentHeader"]["SerialNumber"] = "another"
+    series = [
+        of("ACM1", "CumulativeOperatingHours", hours(value, f"2026-01-{value - 2}T12:00:00Z"))
+        for value in (15, 16)
+    ]
+    found = machine_days(readings([result(tmp_path, FLEET, records), result(tmp_path, SERIES, series)]))
+    assert [(row["operating_hours"], row["flags"]) for row in found.to_pylist()[1:]] == [
+        (6.0, ["shared_id"]),
+        (1.0, []),
+    ]
+
+
 def test_a_feed_that_comes_every_twelve_hours_makes_whole_days(tmp_path: Path) -> None:
     def run(day: int, hour: int, value: float) -> dict[str, Any]:
         at = f"2026-01-{day:02d}T{hour:02d}:00:00Z"

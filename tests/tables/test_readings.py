@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
+from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from airflow_provider_trackunit.tables import readings
 from airflow_provider_trackunit.tables.schemas import READINGS
 
 from .results import FLEET, SERIES, SITES, equipment, hours, of, result, utc
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MORNING = "2026-01-15T05:41:00Z"
 HOURS = "CumulativeOperatingHours"
@@ -323,6 +324,34 @@ def test_a_result_of_another_endpoint_is_refused(tmp_path: Path, endpoint: str) 
 def test_a_series_without_its_items_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\{pin\} was"):
         readings(result(tmp_path, SERIES, [hours(1, MORNING)]))
+
+
+@pytest.mark.parametrize("number", ["1e400", "9" * 5000])
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_one_absurd_number_is_no_reading_and_the_others_are_read(
+    tmp_path: Path, number: str, file_format: str
+) -> None:
+    text = f'{{"EquipmentHeader":{{"PIN":"A"}},"CumulativeIdleHours":{{"Hour":{number},"datetime":"{MORNING}"}}}}'
+    good = equipment("A", CumulativeIdleHours=hours(3, "2026-01-15T05:42:00Z"))
+    manifest = result(tmp_path, FLEET, [])
+    folder = Path(manifest["output_path"])
+    if file_format == "jsonl":
+        (folder / "part-0.jsonl").write_text(f"{text}\n{json.dumps(good)}\n")
+    else:
+        encoding = ParquetEncoding(columns_for(FLEET))
+        lines = f"{text}\n{json.dumps(good)}\n".encode()
+        (folder / "part-0.parquet").write_bytes(encoding.join([encoding.encode(lines, None)]))
+    parts = [{"name": f"part-0.{file_format}", "records": 2}]
+    assert told(manifest | {"parts": parts, "format": file_format}) == [("A", "CumulativeIdleHours", 3.0, [])]
+
+
+def test_what_no_machine_can_have_counted_is_text_and_what_is_next_to_nothing_is_zero(tmp_path: Path) -> None:
+    records = [
+        equipment("A", Distance={"datetime": MORNING, "Odometer": value, "OdometerUnits": "MILE"})
+        for value in (1e101, 5e-324, -1e-200)
+    ]
+    found = [rows(result(tmp_path, FLEET, [record]))[0] for record in records]
+    assert [(row["value"], row["text"]) for row in found] == [(None, "1e101"), (0.0, None), (0.0, None)]
 
 
 def test_a_line_that_is_no_record_is_told(tmp_path: Path) -> None:

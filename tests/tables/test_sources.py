@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from airflow_provider_trackunit.iris.errors import IrisStorageError
 from airflow_provider_trackunit.tables import readings
 
 from .results import FLEET, equipment, hours, result
+from .stores import attach_bucket
 from .test_parquet import in_parquet
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 RECORDS = [
     equipment("ACM1", CumulativeIdleHours=hours(number, f"2026-01-15T0{number}:00:00Z"))
@@ -30,11 +25,8 @@ RECORDS = [
 @pytest.fixture(scope="module")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder that is a bucket of S3 for whoever has the connection ``vault``, and for nobody else."""
-    attach: Callable[..., Any] = import_module(
-        "airflow.sdk.io" if AIRFLOW_VERSION >= (3, 0) else "airflow.io.store"
-    ).attach
     root = tmp_path_factory.mktemp("vault")
-    attach("s3", conn_id="vault", fs=DirFileSystem(str(root), LocalFileSystem()))
+    attach_bucket("vault", DirFileSystem(str(root), LocalFileSystem()))
     return root / "bucket"
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
+from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
 from airflow_provider_trackunit.iris.export.formats.lines import GzipLines
 from airflow_provider_trackunit.iris.export.manifest import Run
@@ -67,7 +68,7 @@ class ExportRequest:
     encoding: Encoding = field(default_factory=GzipLines)
     part_bytes: int = PART_BYTES
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
-    max_concurrency: int = 4
+    max_concurrency: int = MAX_CONCURRENCY
     paginate: bool | None = None
     skip_refused: bool = False
     max_skipped: int | None = None

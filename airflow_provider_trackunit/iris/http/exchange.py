@@ -22,8 +22,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisRateLimitError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.http.answers import check
-from airflow_provider_trackunit.iris.http.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.answers.judging import check
 from airflow_provider_trackunit.iris.http.observing import observed
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
@@ -159,10 +159,7 @@ class ClientCore:
         return observed(steps, self._observer, row.path, lambda: self._pacer.calls_left(counted))
 
     def _authentication(self) -> Generator[Step, Any, Token]:
-        """Say how to get the current token, or a new one, with as many attempts as the rules allow."""
-        return self._rules(self._max_attempts, safe=True).repeated(self._get_token)
-
-    def _get_token(self) -> Generator[Step, Any, Token]:
+        """Say how to get the current token, or a new one."""
         token: Token = yield GetToken()
         return token
 
@@ -224,7 +221,18 @@ class ClientCore:
             )
 
     def _renewal(self) -> Generator[Step, Any, Token]:
-        """Say how to get a new token, and keep it."""
+        """Say how to get a new token, with as many attempts as the rules allow, and keep it.
+
+        All who need one share these attempts: a token endpoint that is overloaded is asked four times, and not four times
+        by each thread.
+        """
+        try:
+            return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
+        except IrisError as error:
+            error.retried = True
+            raise
+
+    def _asked_for_token(self) -> Generator[Step, Any, Token]:
         request = token_request(self.credentials)
         sent_at = self._clock()
         try:

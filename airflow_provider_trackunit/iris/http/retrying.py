@@ -29,6 +29,9 @@ _T = TypeVar("_T")
 # tasks that failed together do not come back together.
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
+_MOST_DOUBLED: Final = (
+    5  # is more than the longest already; the thousandth power of two is no number any more
+)
 
 # How much of that wait comes on top of Retry-After, which all who were refused were told alike.
 _ON_TOP: Final = 0.25
@@ -56,7 +59,7 @@ class RetryRules:
 
         A request that may have been processed is repeated only when that is safe. A 429 was not processed.
         """
-        if not isinstance(error, IrisError) or not error.transient:
+        if not isinstance(error, IrisError) or not error.transient or error.retried:
             return False
         return self.safe or not error.sent or isinstance(error, IrisRateLimitError)
 
@@ -65,7 +68,8 @@ class RetryRules:
 
         What the answer says is the least, with jitter on top; where it says nothing, or 0, the pause is our own.
         """
-        longest = min(_LONGEST_WAIT_S, self.max_wait_s, _FIRST_WAIT_S * 2.0 ** (attempt - 1))
+        doubled = 2.0 ** min(attempt - 1, _MOST_DOUBLED)
+        longest = min(_LONGEST_WAIT_S, self.max_wait_s, _FIRST_WAIT_S * doubled)
         pause_s = longest * (0.5 + self.chance() / 2)
         return max(pause_s, error.retry_after + _ON_TOP * pause_s) if error.retry_after else pause_s
 

@@ -26,7 +26,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class GetToken:
-    """Give back the current :class:`~.tokens.Token`, or a new one."""
+    """Give back the current :class:`~.tokens.keeper.Token`, or a new one."""
 
 
 @dataclass(frozen=True, slots=True)

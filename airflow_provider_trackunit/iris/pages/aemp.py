@@ -98,9 +98,9 @@ class AempLinks:
             body=body,
         )
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
         """Return the cursors of the following pages, as far as ``last`` reaches."""
-        return numbered_ahead(page, "aempPage", at_most)
+        return numbered_ahead(page, "aempPage", at_most, behind)
 
     def number(self, cursor: Cursor) -> int:
         """Return the place of a page, from 1."""

@@ -98,14 +98,16 @@ class OpenWalk(msgspec.Struct, frozen=True):
 
         Where two pages tell of different ends, the lower one holds: it is the first that a walk page by page would meet.
         """
-        known = [] if page.next is None else [page.next, *style.ahead(page, ahead)]
+        known = [] if page.next is None else [page.next, *style.ahead(page, ahead, behind=self.reached)]
         following = {style.number(cursor): dict(cursor) for cursor in known}
         new = [cursor for place, cursor in following.items() if place > self.reached]
         ends_at = self.ends_at
         if page.next is None:
             ends_at = number if ends_at is None else min(ends_at, number)
-        todo = [cursor for cursor in (*self.todo, *new) if ends_at is None or style.number(cursor) <= ends_at]
-        return replace(self, todo=tuple(todo), reached=max(self.reached, number, *following), ends_at=ends_at)
+        todo = (*self.todo, *new)
+        if ends_at is not None:
+            todo = tuple(cursor for cursor in todo if style.number(cursor) <= ends_at)
+        return replace(self, todo=todo, reached=max(self.reached, number, *following), ends_at=ends_at)
 
     def difference(self) -> str | None:
         """Return how a finished walk differs from what was announced, None when nothing is amiss."""

@@ -9,7 +9,6 @@ with what came, because only the walk knows both.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,8 +101,12 @@ class Paginator(Protocol):
         """
         ...
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
-        """Return the cursors of the pages after this one that are known to exist; none where pages have no numbers."""
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
+        """Return the cursors of the pages after this one that are known to exist; none where pages have no numbers.
+
+        :param at_most: how many pages after this one are looked at
+        :param behind: the number of a page; those up to it are left out
+        """
         ...
 
     def number(self, cursor: Cursor) -> int:
@@ -189,7 +192,9 @@ def text_of(cursor: Cursor, key: str) -> str | None:
 
 def text_of_cursor(cursor: Cursor) -> str:
     """Return a text that equal cursors share, and no others."""
-    return json.dumps(dict(cursor), sort_keys=True)
+    return repr(
+        sorted(cursor.items())
+    )  # a fifth of the time of JSON, and it is asked for several times a page
 
 
 def foreign_cursor() -> IrisConfigurationError:
@@ -231,12 +236,12 @@ def refuse_absurd(call: Call, members: Mapping[str, msgspec.Raw], key: str) -> N
         )
 
 
-def numbered_ahead(page: Page, key: str, at_most: int) -> list[Cursor]:
+def numbered_ahead(page: Page, key: str, at_most: int, behind: int) -> list[Cursor]:
     """Return the cursors that follow a numbered page, by the count of pages that it announced."""
     if page.next is None or page.pages is None or page.number is None:
         return []
-    count = min(at_most, page.pages - page.number)
-    return [{**page.next, key: page.next[key] + step} for step in range(count)]
+    steps = range(max(0, behind - page.number), min(at_most, page.pages - page.number))
+    return [{**page.next, key: page.next[key] + step} for step in steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +306,9 @@ class PageNumber:
             body=body,
         )
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
         """Return the cursors of the following pages, as far as they are announced."""
-        return numbered_ahead(page, "page", at_most)
+        return numbered_ahead(page, "page", at_most, behind)
 
     def number(self, cursor: Cursor) -> int:
         """Return the place of a page, from 1."""
@@ -349,7 +354,7 @@ class After:
             )
         return Page(raw_records=records, next=None if after is None else {"after": after}, body=body)
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
 
@@ -380,7 +385,7 @@ class Unpaged:
         """Return the answer as the only page."""
         return Page(raw_records=self._records(call, body), next=None, paginated=False, body=body)
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
 

@@ -55,10 +55,10 @@ class Recognise:
             cursor = style.start(call)
         return style.read(call, cursor, body)
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
         """Return the cursors of the following pages, as its style says."""
         style = None if page.next is None else _style_of(page.next)
-        return [] if style is None else style.ahead(page, at_most)
+        return [] if style is None else style.ahead(page, at_most, behind=behind)
 
     def number(self, cursor: Cursor) -> int:
         """Return the place of a page, as its style says; 0 for the first, of which nothing is known yet."""

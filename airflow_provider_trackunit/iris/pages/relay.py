@@ -97,7 +97,7 @@ class Relay:
             body=body,
         )
 
-    def ahead(self, page: Page, at_most: int) -> list[Cursor]:
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
         """Return nothing: only the page itself tells what follows it."""
         return []
 

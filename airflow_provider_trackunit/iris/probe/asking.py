@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.http.wire import Request, Response
     from airflow_provider_trackunit.iris.pages.paging import Page
 
-#: What a client is made with to probe: one attempt, and no wait but that of a rate.
-PROBING: Final[Mapping[str, Any]] = {"max_attempts": 1, "max_wait_s": 5.0}
+#: What a client is made with to probe: one attempt, no wait but that of a rate, and half the usual time for an answer,
+#: because a person waits for all of them.
+PROBING: Final[Mapping[str, Any]] = {"max_attempts": 1, "max_wait_s": 5.0, "timeout_s": 30.0}
 
 
 class WatchedClient(IrisClient):
@@ -90,10 +91,11 @@ class _Answer:
         begun = self._clock()
         try:
             page = self._client.first_page(self._asked.endpoint, **self._asked.arguments())
+            came = self._built(page)
+            known.learn(self._template, page.records)
         except IrisError as error:
             return self._noted(self._outcome_of(error), begun, why=type(error).__name__)
-        known.learn(self._template, page.records)
-        return self._noted("read", begun, **self._built(page))
+        return self._noted("read", begun, **came)
 
     def _outcome_of(self, error: IrisError) -> Any:
         refused = isinstance(error, IrisResponseError) and error.status is not None and error.status >= 400

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from airflow_provider_trackunit.iris.http.reading import read_wait_s
+from airflow_provider_trackunit.iris.http.answers.reading import read_wait_s
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
 
 if TYPE_CHECKING:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _HEADER: Final = "equipmentheader"
 _METADATA: Final = "metadata"
+# No machine counts so far, or in such small steps; and one value that leaves the range of a double when it is converted
+# would stop the days of all machines, because PostgreSQL refuses to calculate with it.
+_MOST: Final = 1e100
+_LEAST: Final = 1e-100
 # In the order in which they name a machine.
 _IDENTIFIERS: Final = ("pin", "serialnumber", "equipmentid")
 
@@ -104,7 +108,7 @@ def _told(value: Any) -> tuple[float | None, str | None]:
         return None, None
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = _double(value)
-        if number is not None:
+        if number is not None or abs(value) == math.inf:
             return number, None
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return None, _storable(text)
@@ -115,7 +119,9 @@ def _double(value: float) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    if abs(number) < _LEAST:
+        return 0.0
+    return number if abs(number) <= _MOST else None
 
 
 def _unit(block: Mapping[str, Any], member: str | None) -> str | None:

@@ -37,6 +37,12 @@ class Database(Protocol):
     def has(self, *, schema: str | None = None, table: str | None = None) -> bool:
         """Return whether it is known that a schema or table exists; both quoted."""
 
+    def lock(self, table: str) -> None:
+        """Let nobody else write into a table until the transaction ends, and see all that was written before.
+
+        :param table: quoted
+        """
+
     def staged(self, rows: Any, columns: str) -> AbstractContextManager[str]:
         """Have rows where a statement can read them, under the name that is given.
 

@@ -51,6 +51,9 @@ class DuckDB:
         """Return False: ``IF NOT EXISTS`` finds it out, and nobody lacks the right to ask."""
         return False
 
+    def lock(self, table: str) -> None:
+        """Do nothing: of two transactions that write into one row the later fails, and nothing is lost."""
+
     @contextmanager
     def staged(self, rows: Any, columns: str) -> Iterator[str]:
         """Have rows where a statement can read them."""

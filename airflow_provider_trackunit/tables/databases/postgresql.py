@@ -68,6 +68,10 @@ class PostgreSQL:
             cursor.execute(f"SELECT 1 WHERE {asked} IS NOT NULL")
             return cursor.fetchone() is not None
 
+    def lock(self, table: str) -> None:
+        """Wait for other writers, and let others wait; whoever reads is not disturbed."""
+        self.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+
     @contextmanager
     def staged(self, rows: Any, columns: str) -> Iterator[str]:
         """Have rows where a statement can read them."""

@@ -36,6 +36,7 @@ steps AS (
         value,
         lag(value) OVER series AS former,
         lag(shown) OVER series AS former_shown,
+        lag(shared_id) OVER series AS former_shared,
         row_number() OVER (PARTITION BY asset, metric, day ORDER BY observed_at) AS nth,
         row_number() OVER (PARTITION BY asset, metric, day ORDER BY observed_at DESC) AS nth_from_last
     FROM prepared
@@ -51,6 +52,7 @@ each_metric AS (
         max(value) FILTER (WHERE nth_from_last = 1) AS latest,
         max(former) FILTER (WHERE nth = 1) AS former,
         max(former_shown) FILTER (WHERE nth = 1) AS former_shown,
+        bool_or(former_shared) FILTER (WHERE nth = 1) AS former_shared,
         coalesce(bool_or(value < former), false) AS fell
     FROM steps
     GROUP BY asset, metric, day
@@ -61,6 +63,7 @@ gains AS (
         each_metric.day,
         iris_counters.column_name,
         each_metric.fell,
+        each_metric.former_shared,
         CASE WHEN NOT fell THEN latest - coalesce(former, earliest) END AS gain,
         NOT fell AND former IS NULL AS no_reading_before,
         NOT fell AND former_shown < day - 1 AS spans_days
@@ -82,6 +85,9 @@ flagged AS (
     SELECT asset, day, 'future_reading' FROM prepared WHERE future
     UNION ALL
     SELECT asset, day, 'shared_id' FROM prepared WHERE shared_id
+    UNION ALL
+    -- A gain since a reading that may be of another machine.
+    SELECT asset, day, 'shared_id' FROM gains WHERE former_shared
 ),
 flag_lists AS (
     -- In the order of their bytes, whatever the language of the database.

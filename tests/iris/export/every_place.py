@@ -199,7 +199,7 @@ COLLECTIONS = (
     Collection("page numbers", "/api/asset/v1/assets", _numbered),
     Collection("AEMP", FLEET, _aemp),
     Collection("cursor", "/public/api/operator/operators", _after),
-    Collection("Relay", "/api/graphql", _relay, json={"query": QUERY}),
+    Collection("Relay", "/api/graphql/", _relay, json={"query": QUERY}),
     Collection(
         "fan-out",
         f"{FLEET}/Equipment/ID/{{pin}}/CumulativeOperatingHours/2026-01-01T00:00:00Z/2026-01-14T00:00:00Z",

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from .conftest import ASSETS
-from .stores import result_of
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped,unused-ignore]
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from airflow_provider_trackunit.emulator import IrisEmulator
-
-EXPORT = """
-import json, sys
-from fsspec.implementations.local import LocalFileSystem
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.export.export import export_pages
@@ -28,37 +16,45 @@ from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.storage import FolderStore
 
-wanted = json.loads(sys.argv[1])
-client = IrisClient(Credentials(**wanted["credentials"]), wanted["url"])
-call = make_call(wanted["url"], wanted["endpoint"], query_params={"size": 20})
-request = ExportRequest(
-    wanted["endpoint"], wanted["folder"], [call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2
-)
-print("begins", flush=True)
-export_pages(client, request, FolderStore(LocalFileSystem(), wanted["folder"], wanted["folder"]))
-"""
+from .conftest import ASSETS
+from .stores import result_of
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+    from multiprocessing.synchronize import Event
+    from pathlib import Path
+
+    from airflow_provider_trackunit.emulator import IrisEmulator
+
+# A process that has loaded everything, and from which each that is to be killed is forked.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 
 
-def begin(iris: IrisEmulator, folder: Path) -> subprocess.Popen[bytes]:
-    """Return a process that has just begun to export."""
-    wanted = {
-        "credentials": {
-            "client_id": iris.client_id,
-            "client_secret": iris.client_secret,
-            "username": iris.username,
-            "password": iris.password,
-            "auth_url": iris.auth_url,
-        },
-        "url": iris.url,
-        "endpoint": ASSETS,
-        "folder": str(folder),
-    }
-    child = subprocess.Popen(  # noqa: S603 (our own interpreter and text)
-        [sys.executable, "-c", EXPORT, json.dumps(wanted)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+def export(credentials: dict[str, str], url: str, folder: str, begins: Event) -> None:
+    """Bring all assets into a folder, in small parts."""
+    client = IrisClient(Credentials(**credentials), url)
+    call = make_call(url, ASSETS, query_params={"size": 20})
+    request = ExportRequest(
+        ASSETS, folder, [call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2
     )
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"begins\n"
-    child.stdout.close()
+    begins.set()
+    export_pages(client, request, FolderStore(LocalFileSystem(), folder, folder))
+
+
+def begin(iris: IrisEmulator, folder: Path) -> ForkServerProcess:
+    """Return a process that has just begun to export."""
+    credentials = {
+        "client_id": iris.client_id,
+        "client_secret": iris.client_secret,
+        "username": iris.username,
+        "password": iris.password,
+        "auth_url": iris.auth_url,
+    }
+    begins = PROCESSES.Event()
+    child = PROCESSES.Process(target=export, args=(credentials, iris.url, str(folder), begins))
+    child.start()
+    assert begins.wait(30)
     return child
 
 
@@ -78,16 +74,18 @@ def test_killed_at_twenty_random_moments_the_result_has_every_record_once(
     kills = 0
     for _ in range(200):
         child = begin(iris, folder)
-        try:
-            child.wait(timeout=chance.uniform(0.0, 0.2))
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
+        child.join(chance.uniform(0.0, 0.2))
+        if child.is_alive():
+            child.kill()
             kills += 1
-        if child.wait() == 0:
+        child.join()
+        if child.exitcode == 0:
             assert len(set(records_of(folder))) == 1000
         if kills == 20:
             break
     assert kills == 20
-    assert begin(iris, folder).wait(timeout=30) == 0
+    last = begin(iris, folder)
+    last.join(30)
+    assert last.exitcode == 0
     ids = records_of(folder)
     assert len(set(ids)) == len(ids) == 1000

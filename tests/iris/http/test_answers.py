@@ -17,8 +17,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.answers import check
-from airflow_provider_trackunit.iris.http.reading import read_retry_after
+from airflow_provider_trackunit.iris.http.answers.judging import check
+from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after
 from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request
 
 ORIGIN = "https://iris.trackunit.com"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError
+from airflow_provider_trackunit.iris.http.pacing.learning import LearnedRate
 from tests.iris.http.counting import Counter, FixedWindow, SlidingWindow, TokenBucket, World
 from tests.iris.http.crew import CountingServer, Crew, Limited
 
@@ -34,11 +36,11 @@ def crew_behind(new: Callable[[], Counter], retry_after: str | None = "1", seed:
 
 
 @ways
-@seeds
+@pytest.mark.parametrize("threads", [4, 8])
 @pytest.mark.parametrize("retry_after", ["1", None, "0"])
-def test_assets_by_page_behind_twenty_a_second(way: str, seed: int, retry_after: str | None) -> None:
-    crew = crew_behind(lambda: WAYS[way](20), retry_after, seed)
-    took_s = crew.work(PAGES, threads=4)
+def test_assets_by_page_behind_twenty_a_second(way: str, threads: int, retry_after: str | None) -> None:
+    crew = crew_behind(lambda: WAYS[way](20), retry_after, seed=threads)
+    took_s = crew.work(PAGES, threads)
     assert sorted(crew.done) == sorted(PAGES)
     assert took_s <= 1.5 * len(PAGES) / 20
     assert crew.server.refused <= len(crew.server.log) / 10
@@ -65,18 +67,53 @@ def test_a_long_walk_is_seldom_refused_whatever_the_limit(way: str, calls: int) 
     assert crew.server.refused <= max(len(crew.server.log) / 50, 20)
 
 
-@ways
-def test_sixteen_threads_are_refused_once_each_and_not_again_and_again(way: str) -> None:
+@pytest.mark.parametrize("threads", [16, 32])
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "a fixed window that ends soon"])
+def test_of_many_threads_few_are_refused_before_the_limit_is_known(way: str, threads: int) -> None:
     crew = crew_behind(lambda: WAYS[way](20))
-    took_s = crew.work(PAGES, threads=16)
+    took_s = crew.work(PAGES, threads)
     assert crew.errors == []
     assert took_s <= 1.5 * len(PAGES) / 20
-    assert crew.server.refused <= 16 + 4
+    assert crew.server.refused <= len(crew.server.log) / 10
+
+
+def test_wherever_a_fixed_window_stands_sixteen_threads_are_refused_once_in_ten_requests_on_the_average() -> (
+    None
+):
+    """Where a window ends soon, twice its calls are let through before the first refusal, and all threads are at work."""
+    crews = [crew_behind(partial(FixedWindow, 20, 1, phase / 20)) for phase in range(20)]
+    for crew in crews:
+        assert crew.work(PAGES, threads=16) <= 1.5 * len(PAGES) / 20
+        assert crew.server.refused <= 16 + 4
+    assert sum(crew.server.refused for crew in crews) <= sum(len(crew.server.log) for crew in crews) / 10
+
+
+@pytest.mark.parametrize("threads", [4, 16])
+@pytest.mark.parametrize("burst", [2, 3, 5, 10])
+def test_behind_a_bucket_that_holds_much_less_than_a_second_a_walk_soon_comes_near_the_rate(
+    burst: int, threads: int
+) -> None:
+    """Each refusal costs a pause of a second, as the server says: four of them are what a hundred requests take longer."""
+    crew = crew_behind(lambda: TokenBucket(20, 1, burst=burst))
+    crew.work([f"{ASSETS}?page={number}" for number in range(500)], threads)
+    assert crew.errors == []
+    let_through_at = [at for at, _, let in crew.server.log if let]
+    assert let_through_at[99] - let_through_at[0] <= 2.5 * 100 / 20
+    assert let_through_at[-1] - let_through_at[0] <= 1.5 * 500 / 20
+    assert crew.server.refused <= len(crew.server.log) / 20
 
 
 def test_while_nobody_refuses_nothing_is_slowed_down() -> None:
     crew = Crew(CountingServer(World(), []))
     assert crew.work(PAGES, threads=4) == pytest.approx(len(PAGES) / 4 * 0.021, rel=0.02)
+
+
+def test_sixteen_at_once_are_slowed_down_by_two_round_trips_while_nothing_is_known() -> None:
+    world = World()
+    crew = Crew(CountingServer(world, [], out_s=0.1, back_s=0.1))
+    pages = [f"{ASSETS}?page={number}" for number in range(1000)]
+    assert crew.work(pages, threads=16) <= len(pages) / 16 * 0.201 + 2 * 0.2
+    assert crew.work(pages, threads=16) <= (len(pages) / 16 + 1) * 0.201
 
 
 @ways
@@ -101,7 +138,7 @@ class GoneAfter:
         return now >= self._at or self._counter.take(now)
 
 
-@pytest.mark.parametrize(("calls", "within_s"), [(2, 60), (20, 30)])
+@pytest.mark.parametrize(("calls", "within_s"), [(2, 40), (20, 30)])
 def test_when_the_limit_goes_away_the_walk_is_soon_at_full_speed(calls: int, within_s: int) -> None:
     world = World()
     crew = Crew(CountingServer(world, [Limited(ASSETS, lambda: GoneAfter(SlidingWindow(calls, 1), 1010.0))]))
@@ -128,6 +165,24 @@ def test_a_request_that_is_always_refused_ends_with_the_refusal() -> None:
     assert [type(error) for error in crew.errors] == [IrisRateLimitError]
     assert len(crew.server.log) == 4
     assert took_s >= 0.5 + 1 + 2
+
+
+def test_calls_that_were_under_way_at_a_refusal_make_the_pause_no_longer() -> None:
+    rate = LearnedRate()
+    assert [rate.refuse(10.0, 9.9, None), rate.refuse(10.01, 9.91, None)] == [1.0, 1.0]
+    assert rate.refuse(12.0, 11.9, None) == 2.0
+
+
+def test_a_limit_that_refuses_for_days_without_a_word_is_asked_twice_a_minute() -> None:
+    rate, now = LearnedRate(), 0.0
+    pauses = []
+    for _ in range(5_000):
+        pauses.append(rate.refuse(now, now, None))
+        now = rate.earliest(now)
+    assert pauses[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert set(pauses[6:]) == {30.0}
+    rate.let(now, waited=True)
+    assert rate.refuse(now + 1, now + 1, None) == 1.0
 
 
 def test_what_is_refused_on_one_row_does_not_slow_another_down() -> None:

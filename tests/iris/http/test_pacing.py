@@ -202,3 +202,15 @@ def test_clients_share_a_pacer_when_account_and_clock_are_the_same() -> None:
     assert pacer_of(("https://iris", "client", "user"), clock) is one
     assert pacer_of(("https://iris", "client", "other"), clock) is not one
     assert pacer_of(("https://iris", "client", "user"), HandClock()) is not one
+
+
+def test_what_was_under_way_in_the_parent_and_ends_in_the_child_frees_nothing_there() -> None:
+    clock = HandClock()
+    pacer, limit = Pacer(clock), ("events", Rate(2, 1800))
+    of_parent = [pacer.turn(counted(limit)) for _ in range(2)]
+    assert [turn.wait_s() for turn in of_parent] == [0.0, 0.0]
+    pacer.renew()
+    for turn in of_parent:
+        turn.end()
+    assert [send(pacer, clock, limit) - 1000.0 for _ in range(2)] == [0.0, 0.0]
+    assert send(pacer, clock, limit) - 1000.0 > 1800

@@ -7,7 +7,13 @@ import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.errors import IrisNoAnswerError, IrisTokenError
+from airflow_provider_trackunit.iris.errors import (
+    IrisError,
+    IrisNoAnswerError,
+    IrisRateLimitError,
+    IrisServerError,
+    IrisTokenError,
+)
 from airflow_provider_trackunit.iris.http.exchange import ClientCore
 from airflow_provider_trackunit.iris.http.steps import GetToken, Send
 from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
@@ -25,6 +31,25 @@ def test_sixteen_threads_try_a_wrong_secret_once(client: IrisClient, iris_emulat
     assert [(type(error), error.code) for error in errors] == [(IrisTokenError, "invalid_client")] * 16
     assert len({id(error) for error in errors}) == 16
     assert client.requests == 1
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, IrisServerError), (429, IrisRateLimitError)])
+def test_a_token_endpoint_that_is_overloaded_is_asked_four_times_however_many_threads_want_a_token(
+    client: IrisClient, iris_emulator: IrisEmulator, status: int, kind: type[IrisError]
+) -> None:
+    iris_emulator.fault(path="/token", status=status, times=None)
+    errors = together(16, lambda: client.run(ASSETS))
+    assert [type(error) for error in errors] == [kind] * 16
+    assert client.token_requests <= 4 * 2  # and once more by those who came when the first had given up
+
+
+def test_a_token_endpoint_that_flaps_costs_nobody_an_attempt_of_its_own(
+    client: IrisClient, iris_emulator: IrisEmulator
+) -> None:
+    iris_emulator.fault(path="/token", status=503, times=3)
+    iris_emulator.fault(path=ASSETS, status=503, times=3)
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert client.token_requests == 4
 
 
 def test_a_secret_that_was_refused_is_tried_again_after_a_while(
@@ -48,7 +73,7 @@ def test_threads_that_wait_for_a_token_that_does_not_come_wait_together(
     began = time.monotonic()
     errors = together(8, lambda: client.run(ASSETS))
     assert [type(error) for error in errors] == [IrisNoAnswerError] * 8
-    # One for each attempt, and one more for each thread that came to its second when the others were done with theirs.
+    # Two attempts, and two more for a thread that came when the others had given up.
     assert client.requests <= 4
     assert time.monotonic() - began < 8 * 2 * 0.3
 

@@ -85,6 +85,18 @@ def test_a_wait_is_at_least_what_the_answer_says_and_has_jitter(
     assert waits == [least, most]
 
 
+@pytest.mark.parametrize("attempt", [6, 1_000, 100_000])
+def test_however_many_attempts_there_were_the_pause_is_half_a_minute(attempt: int) -> None:
+    rules = RetryRules(1_000_000, 120.0, safe=True, chance=lambda: 1.0)
+    assert rules.wait_s(attempt, IrisServerError("e", status=503)) == 30.0
+
+
+def test_what_was_retried_for_all_who_wait_for_it_is_not_tried_again_by_each() -> None:
+    error = IrisServerError("token endpoint", status=503)
+    error.retried = True
+    assert not RetryRules(4, 120.0, safe=True).may_repeat(error)
+
+
 def test_a_wait_without_retry_after_is_never_longer_than_allowed() -> None:
     rules = RetryRules(9, 3.0, safe=True, chance=lambda: 1.0)
     assert rules.wait_s(8, IrisServerError("e")) == 3.0

@@ -168,6 +168,21 @@ def test_an_answer_that_is_none_does_not_end_the_probe(iris_emulator: IrisEmulat
     assert of(found, "/api/graphql/").outcome == "read"
 
 
+@pytest.mark.parametrize(
+    "trick", ["echo", "terabyte", "gzip_bomb", "year_long_wait", "redirect", "never_authorized"]
+)
+def test_a_server_that_means_harm_ends_no_probe_and_gets_nothing_into_the_report(
+    iris_emulator: IrisEmulator, trick: str
+) -> None:
+    iris_emulator.hostile(trick, "/api/site/v1/")
+    found, client = probed(iris_emulator, metered=False)
+    assert of(found, SITES).outcome in {"refused", "no answer"}
+    assert of(found, "/api/graphql/").outcome == "read"
+    written = found.json().decode() + text(found)
+    assert client.credentials.client_secret not in written
+    assert "Bearer" not in written
+
+
 def test_the_emulator_answers_as_the_account_did(iris_emulator: IrisEmulator) -> None:
     as_it_was = {
         "aemp_key_case": "upper",

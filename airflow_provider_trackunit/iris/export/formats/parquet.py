@@ -9,6 +9,7 @@ Only this module knows pyarrow, and loads it when an encoding is made: it is the
 from __future__ import annotations
 
 import io
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
+
+log = logging.getLogger(__name__)
 
 # As Python objects, the values of a block take several times the memory of its lines.
 _BLOCK_BYTES: Final = 512 * 1024
@@ -39,11 +42,13 @@ class _Block:
 
     :param stream: of Arrow, compressed
     :param records: how many the part has to the end of this block
+    :param found: the columns that something in it was taken for, null or not
     """
 
     stream: Any
     records: int
     bad_values: Mapping[str, int]
+    found: frozenset[str]
 
 
 class ParquetEncoding:
@@ -85,26 +90,46 @@ class ParquetEncoding:
 
         records = before.records if before else 0
         bad_values: Counter[str] = Counter()
+        found: set[str] = set()
         sink = self._arrow.BufferOutputStream()
         with ipc.new_stream(sink, self._schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
             for taken in self._taken(lines):
                 if taken.misfits and self._fails:
                     raise self._misfit(taken, records)
                 bad_values.update(self._columns[misfit.column].name for misfit in taken.misfits)
+                found.update(
+                    column.name
+                    for column, values in zip(self._columns, taken.values, strict=True)
+                    if values is not None
+                )
                 writer.write_batch(self._batch(taken))
                 records += taken.records
-        return _Block(sink.getvalue(), records, dict(bad_values))
+        return _Block(sink.getvalue(), records, dict(bad_values), frozenset(found))
 
     def join(self, blocks: Sequence[_Block]) -> bytes:
         """Return the file of all blocks."""
         from pyarrow import parquet
 
+        self._tell_of_wrong_paths(blocks)
         sink = io.BytesIO()  # its content is handed over without a copy
         compression = self.form.compression or "none"
         with parquet.ParquetWriter(sink, self._schema, compression=compression) as writer:
             for group in _groups(blocks):
                 writer.write_table(self._arrow.Table.from_batches(group))
         return sink.getvalue()
+
+    def _tell_of_wrong_paths(self, blocks: Sequence[_Block]) -> None:
+        """Warn of a column of the caller's own that nothing was found for; those of the catalogue have a source."""
+        found = frozenset[str]().union(*(block.found for block in blocks))
+        for column in self._columns if blocks else ():
+            if not column.source and column.name not in found and column.path:
+                log.warning(
+                    "columns[%r]: none of the %d records of a part has anything at %s. Is the path right? The column is "
+                    "null, and what no column takes is in _extra",
+                    column.name,
+                    blocks[-1].records,
+                    column.path,
+                )
 
     def _taken(self, lines: bytes) -> Iterator[Taken]:
         records = lines.removesuffix(b"\n").split(b"\n")

@@ -77,7 +77,7 @@ class Plan:
         period = self.period()
         if not pieces:
             log.warning(
-                "%s: nothing to read. Everything up to the end of this run (%s) was read before",
+                "%s: nothing to read. Everything up to the end of this run (%s) was read before, or lies before start",
                 request.endpoint,
                 period["until"],
             )

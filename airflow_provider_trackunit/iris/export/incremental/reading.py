@@ -20,29 +20,17 @@ What a try does, in this order, and what is left when it ends in between:
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisCheckpointError, IrisConfigurationError
 from airflow_provider_trackunit.iris.export.folder.checkpoint import CHECKPOINT, read_checkpoint
 from airflow_provider_trackunit.iris.export.folder.store import Files
 from airflow_provider_trackunit.iris.export.incremental.claims import Claim
-from airflow_provider_trackunit.iris.export.incremental.cursors import (
-    ALL,
-    Cursors,
-    epoch_s,
-    key_of,
-    read_cursors,
-    write_cursors,
-)
+from airflow_provider_trackunit.iris.export.incremental.cursors import ALL, key_of
 from airflow_provider_trackunit.iris.export.incremental.plan import Plan
+from airflow_provider_trackunit.iris.export.incremental.state_file import StateFile
 from airflow_provider_trackunit.iris.export.incremental.windows import (
     Reach,
     most_windows_of,
@@ -58,48 +46,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from airflow_provider_trackunit.iris.export.folder.store import Store
+    from airflow_provider_trackunit.iris.export.incremental.cursors import Cursors
+    from airflow_provider_trackunit.iris.export.incremental.rules import Rules, RunTime
     from airflow_provider_trackunit.iris.export.incremental.windows import Piece
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.http.tokens import Credentials
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a request is read on.
-
-    :param start_s: where an item begins that was never read, in seconds since the epoch
-    :param lookback_s: so much before its cursor is read again
-    :param step_s: the longest window; None for what the endpoint allows
-    :param per_item: whether every item has a cursor of its own
-    :param field: JMESPath of what makes a record the newest
-    """
-
-    start_s: int
-    lookback_s: int = 0
-    step_s: int | None = None
-    per_item: bool = False
-    field: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        if self.lookback_s < 0:
-            raise IrisConfigurationError("lookback must be 0 or more")
-        if self.step_s is not None and self.step_s < 1:
-            raise IrisConfigurationError("step must be a second or more")
-
-
-@dataclass(frozen=True, slots=True)
-class RunTime:
-    """When a run is, in seconds since the epoch.
-
-    :param end_s: where it ends
-    :param begin_s: where its data interval begins; None when it has none
-    """
-
-    end_s: float
-    begin_s: float | None = None
 
 
 class Reading:
@@ -128,11 +79,9 @@ class Reading:
         self._rules = rules
         self._when = when
         self._folder = Files(folder)
-        self._states = Files(store)
-        self._name = name
+        self._state = StateFile(store, name, request, credentials, per_item=rules.per_item)
         self._wall_clock = wall_clock
         self._field = None if rules.field is None else Condition(rules.field, "field")
-        self._fingerprint = self._fingerprint_of(credentials)
         self._away = False
         self._claim = Claim(store, name, request.run, wall_clock=wall_clock)
         self._keys = [key_of(item) for item in request.items or ()] if rules.per_item else [ALL]
@@ -177,7 +126,7 @@ class Reading:
         row = find(request.calls[0])
         step_s = step_of(row, self._rules.step_s)
         reach = self._reach(step_s, most_windows_of(row))
-        self._plan = self._plan_of_run(reach, self._cursors())
+        self._plan = self._plan_of_run(reach, self._state.read())
         spans = [self._plan.spans[self._key(item)] for item in range(len(request.calls))]
         self._pieces = pieces(spans, step_s)
         self._plan.tell(self._pieces, request, row)
@@ -186,7 +135,7 @@ class Reading:
             calls=[within(request.calls[piece.item], piece.window) for piece in self._pieces],
             items=None if request.items is None else [request.items[piece.item] for piece in self._pieces],
             owners=[piece.item for piece in self._pieces],
-            period={**self._plan.period(), "request": self._fingerprint},
+            period={**self._plan.period(), "request": self._state.fingerprint},
             windows=self._plan.write() if self._rules.per_item else None,
             field=self._field,
         )
@@ -221,7 +170,7 @@ class Reading:
         for found in (checkpoint, manifest):
             if found is None or found.period is None or not found.run.is_same_work(self._request.run):
                 continue
-            if found.period.get("request") != self._fingerprint:
+            if found.period.get("request") != self._state.fingerprint:
                 continue
             listed = found.windows_file and self._folder.read(found.windows_file)
             plan = Plan.read(listed) if listed else Plan.of_period(found.period)
@@ -264,59 +213,11 @@ class Reading:
             item, window = self._pieces[walk]
             ends[self._key(item)] = min(ends[self._key(item)], window.begin_s)
         read = {key: span._replace(end_s=ends[key]) for key, span in self._plan.spans.items()}
-        before = self._cursors()
+        before = self._state.read()
         after = before.advanced(read, self._rules.start_s, self._request.run)
         if after is before:
             return
-        after = msgspec.structs.replace(after, request=self._fingerprint, endpoint=self._endpoint)
-        self._states.write(self._name, write_cursors(after))
-
-    # -- the state
-
-    def _cursors(self) -> Cursors:
-        """Return the state as it is now.
-
-        :raises IrisCheckpointError: when it cannot be used; the text says what to do
-        """
-        data = self._states.read(self._name)
-        if data is None:
-            items: dict[str, str] | None = {} if self._rules.per_item else None
-            return Cursors(endpoint=self._endpoint, request=self._fingerprint, items=items)
-        place = f"{self._states.label}/{self._name}"
-        cursors = read_cursors(data, place)
-        if cursors.request not in {self._fingerprint, ""} or (cursors.items is None) == self._rules.per_item:
-            raise IrisCheckpointError(
-                f"{place} tells how far another request was read ({cursors.endpoint}): another path, query, body or "
-                "account, or per_item given otherwise. Give each request a state of its own. Should this one be meant to "
-                "go on where that one ended: python -m airflow_provider_trackunit.state adopt"
-            )
-        return cursors
-
-    def _fingerprint_of(self, credentials: Credentials) -> str:
-        """Return what tells this request and account from others; the items and the form of the result do not count."""
-        digest = hashlib.sha256(msgspec.json.encode([credentials.client_id, credentials.username]))
-        for call in self._request.calls[:1]:
-            path = call.path if self._request.items is None else call.endpoint
-            digest.update(msgspec.json.encode([call.method, path, call.query]))
-            digest.update(encode_json(call.json, order="deterministic"))
-        return digest.hexdigest()[:32]
-
-    @property
-    def _endpoint(self) -> str:
-        return f"{self._request.calls[0].method} {self._request.endpoint}"
+        self._state.write(after)
 
     def _key(self, item: int) -> str:
         return self._keys[item] if self._rules.per_item else ALL
-
-
-def moment_s(given: Any, argument: str) -> int:
-    """Return a moment that a person gave, in whole seconds since the epoch.
-
-    :raises IrisConfigurationError: when it is none; the text names the argument
-    """
-    try:
-        return epoch_s(given if isinstance(given, str) else given.isoformat())
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        raise IrisConfigurationError(
-            f"{argument}: {given!r} is no moment; write it as 2026-01-31T00:00:00Z"
-        ) from None

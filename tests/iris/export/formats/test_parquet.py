@@ -207,6 +207,17 @@ def test_a_value_that_does_not_fit_is_null_counted_and_kept() -> None:
     ]
 
 
+def test_a_path_that_leads_nowhere_is_told_with_its_column_and_loses_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kind = encoding({"id": ("id", "string"), "hours": ("hour.value", "double"), "day": ("day", "date")})
+    found = rows(finished(kind, Draft().adding(kind, raws(RECORD, {"id": "b", "day": None}))))
+    (told,) = caplog.messages
+    assert told.startswith("columns['hours']: none of the 2 records of a part has anything at hour.value.")
+    assert [row["hours"] for row in found] == [None, None]
+    assert json.loads(found[0]["_extra"])["hours"] == RECORD["hours"]
+
+
 def test_on_request_it_is_an_error_that_names_column_type_and_record_and_never_the_value() -> None:
     kind = encoding(on_bad_value="fail")
     draft = Draft().adding(kind, raws(RECORD)).encoded(kind)

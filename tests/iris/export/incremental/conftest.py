@@ -12,7 +12,8 @@ import pytest
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.incremental.cursors import epoch_s
-from airflow_provider_trackunit.iris.export.incremental.reading import Reading, Rules, RunTime
+from airflow_provider_trackunit.iris.export.incremental.reading import Reading
+from airflow_provider_trackunit.iris.export.incremental.rules import Rules, RunTime
 from airflow_provider_trackunit.iris.export.manifest import Manifest, Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from tests.iris.export.conftest import FLEET, new_client

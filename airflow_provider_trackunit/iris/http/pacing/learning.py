@@ -6,6 +6,9 @@ spaced. It grows again along a cubic: fast at first, hardly where it was refused
 that went away is forgotten within a minute. Only calls that had to wait for it make it grow: idleness teaches
 nothing, and neither does an error.
 
+A bucket that holds little lets few calls through at once, whatever its rate. So a guess from a few calls is only where a
+search begins: twice as much is tried again and again until it is refused, and what was borne before is the second guess.
+
 Several calls are under way when the first of them is refused. They are one refusal: what left before a cut cuts no
 further.
 
@@ -38,6 +41,11 @@ _BEYOND: Final = 0.5
 # each time this was borne.
 _REFUTED: Final = 1.25
 _FAST_GROWTH: Final = (1.0, 4)
+
+# So many calls let through before the first refusal tell the rate; behind fewer there can be a small bucket. The search
+# begins above the guess, and goes up by this factor each time more calls were borne than such a bucket can have held.
+_TELLING: Final = 16
+_SEARCH: Final = 2.0
 
 # No rate is cut below one call in two seconds: what is slower is the business of Retry-After.
 _LEAST_PER_S: Final = 0.5
@@ -77,7 +85,10 @@ class LearnedRate:
         self._let_through_at_cut = 0
         self._even_at = -math.inf
         self._held_until = -math.inf
-        self._refusals_in_a_row = 0
+        self._own_pause_s = 0.0
+        # How many calls a small bucket can have held, while its rate is searched; else 0.
+        self._bucket = 0
+        self._borne = 0
         self._answered: deque[float] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -107,10 +118,13 @@ class LearnedRate:
         before = self._answered[-1] if self._answered else now
         self._answered.append(now)
         self.let_through += 1
-        self._refusals_in_a_row = 0
+        self._own_pause_s = 0.0
         if waited and self._per_s < math.inf:
             self._in_use_s += min(now - before, 2 * self.interval_s)
-            self._grow()
+            if self._bucket:
+                self._search()
+            else:
+                self._grow()
 
     def refuse(self, now: float, left_at: float, pause_s: float | None) -> float:
         """Enter a refusal, and return how long nothing leaves now.
@@ -119,8 +133,9 @@ class LearnedRate:
         :param pause_s: how long to keep away, as the server said
         """
         is_new = left_at > self._cut_at
-        self._refusals_in_a_row += is_new
-        pause_s = pause_s or self._own_pause_s()
+        if is_new:
+            self._own_pause_s = min(max(2 * self._own_pause_s, _OWN_PAUSE_S), _LONGEST_OWN_PAUSE_S)
+        pause_s = pause_s or max(self._own_pause_s, _OWN_PAUSE_S)
         if is_new and pause_s <= _LONGEST_PAUSE_OF_A_RATE_S:
             self._cut(now, pause_s)
         self.hold(now + pause_s)
@@ -131,6 +146,13 @@ class LearnedRate:
         last = max(self._answered[-1] if self._answered else -math.inf, self._cut_at)
         return max(self._held_until, last + _LONGEST_PAUSE_OF_A_RATE_S) <= now
 
+    def _search(self) -> None:
+        """Try more once more calls were borne than the bucket can have held."""
+        self._borne += 1
+        if self._borne > self._bucket:
+            self._per_s *= _SEARCH
+            self._borne = 0
+
     def _grow(self) -> None:
         """Grow towards the refused rate, stay about it for a while, and go beyond."""
         beyond = self._in_use_s / self._regrowth_s - 1
@@ -139,9 +161,6 @@ class LearnedRate:
         if growth > _REFUTED:
             self._refused_per_s, (at_least_s, calls) = self._per_s, _FAST_GROWTH
             self._in_use_s = self._regrowth_s = max(at_least_s, calls / self._per_s)
-
-    def _own_pause_s(self) -> float:
-        return min(_LONGEST_OWN_PAUSE_S, _OWN_PAUSE_S * 2.0 ** max(self._refusals_in_a_row - 1, 0))
 
     def _cut(self, now: float, pause_s: float) -> None:
         is_first = self._per_s == math.inf
@@ -152,6 +171,9 @@ class LearnedRate:
         self._per_s = max(_CUT * self._refused_per_s, _LEAST_PER_S)
         self._in_use_s = 0.0
         self._cut_at, self._let_through_at_cut = now, self.let_through
+        if is_first and self._published_per_s is None and self.let_through < _TELLING:
+            self._bucket = max(1, self.let_through)
+            self._per_s *= _SEARCH
 
     def _first_guess(self, now: float, pause_s: float) -> float:
         """Return the rate at which calls were let through; they came in a burst, so the pause that follows counts."""
@@ -161,6 +183,12 @@ class LearnedRate:
         return len(recent) / max(now - recent[0] + pause_s, _GUESSED_FROM_S) if recent else 0.0
 
     def _refuted(self, now: float) -> float:
-        """Return the rate that was too high: what came through since the last cut, or near what was tried."""
+        """Return the rate that was too high: what came through since the last cut, or near what was tried.
+
+        At the end of a search, what was borne before.
+        """
+        if self._bucket:
+            self._bucket = 0
+            return self._per_s / _SEARCH
         came_per_s = (self.let_through - self._let_through_at_cut) / (now - self._cut_at)
         return min(self._per_s, max(came_per_s, _LEAST_SHARE * self._per_s))

@@ -20,7 +20,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.reading import read_wait_s, told
+from airflow_provider_trackunit.iris.http.answers.reading import read_wait_s, told
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON, Request, Response, broken_json
 
 if TYPE_CHECKING:

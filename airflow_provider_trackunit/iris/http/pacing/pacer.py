@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
-from airflow_provider_trackunit.iris.http.keeping import KeptRate
-from airflow_provider_trackunit.iris.http.learning import LearnedRate
+from airflow_provider_trackunit.iris.http.pacing.lanes import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 # mind: a walk over 100 000 URLs with a limit each must not grow.
 _MOST_REMEMBERED: Final = 4096
 
-# Whoever waits behind others for a rate that is only learned looks again so often: it may have grown.
-_LOOK_AGAIN_S: Final = 1.0
-
 # A time of which less is left than a clock shows is over.
 _SHORTEST_WAIT_S: Final = 1e-4
 
@@ -40,55 +36,15 @@ _SHORTEST_WAIT_S: Final = 1e-4
 _LONGEST_HOLD_S: Final = 3600.0
 
 
-class _Lane:
-    """What is counted together: its documented rate if there is one, what was learned of it, and who waits."""
-
-    def __init__(self, rate: Rate | None) -> None:
-        self.kept = None if rate is None else KeptRate(rate)
-        self.learned = LearnedRate(None if rate is None else rate.calls / rate.per_s)
-        self.line: list[Turn] = []
-        self.is_metered = rate is not None and rate.metered
-        self._interval_s = 0.0 if rate is None else rate.interval_s
-
-    def earliest(self, now: float) -> float:
-        """Return the moment before which no call may leave."""
-        learned = self.learned.earliest(now)
-        return learned if self.kept is None else max(learned, self.kept.earliest(now))
-
-    def expected(self, turn: Turn, now: float) -> float:
-        """Return when a turn may come, after all that stand before it."""
-        before = self.line.index(turn) if turn in self.line else len(self.line)
-        behind_s = before * max(self._interval_s, self.learned.interval_s)
-        return self.earliest(now) + (min(behind_s, _LOOK_AGAIN_S) if self.kept is None else behind_s)
-
-    def leave(self, turn: Turn, now: float) -> None:
-        """Enter that a turn came."""
-        self.step_out(turn)
-        self.learned.leave(now)
-        if self.kept is not None:
-            self.kept.leave(now)
-
-    def step_out(self, turn: Turn) -> None:
-        """Let a turn wait no longer."""
-        if turn in self.line:
-            self.line.remove(turn)
-
-    def is_idle(self, now: float) -> bool:
-        """Return whether nothing is lost when the lane is forgotten."""
-        kept_is_idle = self.kept is None or self.kept.is_idle(now)
-        return not self.line and kept_is_idle and self.learned.is_idle(now)
-
-
 @dataclass(slots=True, eq=False)
 class Turn:
     """The turn of one request, in all that it counts in."""
 
     pacer: Pacer
-    lanes: list[_Lane]
+    lanes: list[Lane]
     one_by_one: tuple[str, ...]
     left_at: float | None = None
     has_waited: bool = False
-    is_under_way: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
 
@@ -125,7 +81,7 @@ class Pacer:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._latest = -math.inf
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._one_by_one: dict[str, float] = {}
         self._lock = threading.Lock()
         renew_after_fork(self)
@@ -138,9 +94,7 @@ class Pacer:
         """Begin again in a child process: who waited or was on the way there is not here."""
         self._lock = threading.Lock()
         for lane in self._lanes.values():
-            lane.line.clear()
-            if lane.kept is not None:
-                lane.kept.forget_under_way()
+            lane.forget_under_way()
 
     def forget(self) -> None:
         """Begin again as if nothing had been sent or refused; whoever is under way counts no more."""
@@ -190,10 +144,7 @@ class Pacer:
         with self._lock:
             now = self._now()
             for lane in turn.lanes:
-                lane.step_out(turn)
-                if turn.is_under_way and turn.left_at is not None and lane.kept is not None:
-                    lane.kept.come_back(now, turn.left_at)
-            turn.is_under_way = False
+                lane.end(turn, now)
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
@@ -221,7 +172,7 @@ class Pacer:
                     lane.learned.hold(until)
 
     def _leave(self, turn: Turn, now: float) -> None:
-        turn.left_at, turn.is_under_way = now, True
+        turn.left_at = now
         for lane in turn.lanes:
             lane.leave(turn, now)
         turn.was_asked_before = any(name in self._one_by_one for name in turn.one_by_one)
@@ -241,13 +192,13 @@ class Pacer:
         self._latest = max(self._latest, self._clock())
         return self._latest
 
-    def _lane(self, name: str, rate: Rate | None) -> _Lane:
+    def _lane(self, name: str, rate: Rate | None) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
             if len(self._lanes) >= _MOST_REMEMBERED:
                 now = self._now()
                 self._lanes = {key: one for key, one in self._lanes.items() if not one.is_idle(now)}
-            lane = self._lanes[name] = _Lane(rate)
+            lane = self._lanes[name] = Lane(rate)
         return lane
 
 

@@ -1,8 +1,6 @@
 """The ways to bring a collection into files that ``transfer`` compares, each as a user would write it.
 
-Every one reads the same pages from the same server, and those of JSON Lines write with the same gzip level. Run as a process of its
-own, ``python -m dev.benchmarks.contenders NAME URL FOLDER CONCURRENCY``, one prints its wall and CPU seconds and its
-peak memory as JSON; imports and start-up are not counted.
+Every one reads the same pages from the same server, and those of JSON Lines write with the same gzip level.
 """
 
 from __future__ import annotations
@@ -10,45 +8,36 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import resource
-import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from dev.benchmarks.measuring import run_named
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dev.benchmarks.measuring import Contender
 
 GZIP_LEVEL = 1
 PATH = "/api/asset/v1/assets"
 PAGE = 1000
 
 
-def transfer_operator(url: str, folder: str, concurrency: int) -> Callable[[], int]:
+def transfer_operator(_url: str, folder: str, concurrency: int) -> Callable[[], int]:
     """Return a run of this provider's operator, with all that it does: token, checkpoint, manifest."""
+    from airflow_provider_trackunit._compat import object_storage_path
     from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 
-    stored = {
-        "conn_type": "trackunit",
-        "host": url,
-        "login": "user",
-        "password": "password",
-        "extra": {"client_id": "client", "client_secret": "secret", "auth_url": f"{url}/token"},
-    }
-    os.environ["AIRFLOW_CONN_TRACKUNIT_DEFAULT"] = json.dumps(stored)
     operator = IrisToObjectStorageOperator(
         task_id="fleet", endpoint=PATH, output_path=f"file://{folder}", max_concurrency=concurrency
     )
     context: Any = {"ti": SimpleNamespace(dag_id="d", task_id="fleet", run_id="r", map_index=-1)}
     # Start-up, which is not counted: the modules, and the look-up of installed file systems.
-    from airflow_provider_trackunit._compat import object_storage_path
-
-    assert object_storage_path(f"file://{folder}", None).fs  # noqa: S101 (its first use loads what it needs)
+    object_storage_path(f"file://{folder}", None).exists()
     return lambda: int(operator.execute(context)["records"])
 
 
-def requests_loop(url: str, folder: str, concurrency: int) -> Callable[[], int]:  # noqa: ARG001 (has none)
+def requests_loop(url: str, folder: str, _concurrency: int) -> Callable[[], int]:
     """Return the loop that most people write."""
     import requests
 
@@ -69,14 +58,9 @@ def requests_loop(url: str, folder: str, concurrency: int) -> Callable[[], int]:
     return run
 
 
-def http_operator(url: str, folder: str, concurrency: int) -> Callable[[], int]:  # noqa: ARG001 (has none)
+def http_operator(_url: str, folder: str, _concurrency: int) -> Callable[[], int]:
     """Return a run of the HTTP provider's operator with a pagination function."""
     from airflow.providers.http.operators.http import HttpOperator
-
-    host, port = url.removeprefix("http://").split(":")
-    os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps(
-        {"conn_type": "http", "host": host, "port": int(port), "schema": "http"}
-    )
 
     def following(response: Any) -> dict[str, Any] | None:
         body = response.json()
@@ -125,12 +109,12 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
     return lambda: export_pages(client, request, store).records
 
 
-def dlt_rest_api(url: str, folder: str, concurrency: int) -> Callable[[], int]:  # noqa: ARG001 (has none)
+def dlt_rest_api(url: str, folder: str, _concurrency: int) -> Callable[[], int]:
     """Return a dlt pipeline from its rest_api source to local JSON Lines files."""
     return _dlt(url, folder, "jsonl")
 
 
-def dlt_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], int]:  # noqa: ARG001 (has none)
+def dlt_to_parquet(url: str, folder: str, _concurrency: int) -> Callable[[], int]:
     """Return the same pipeline to Parquet files."""
     return _dlt(url, folder, "parquet")
 
@@ -208,42 +192,16 @@ def aiohttp_orjson(url: str, folder: str, concurrency: int) -> Callable[[], int]
     return lambda: asyncio.run(everything())
 
 
-LINES: dict[str, Callable[[str, str, int], Callable[[], int]]] = {
-    "IrisToObjectStorageOperator": transfer_operator,
-    "requests loop": requests_loop,
-    "HttpOperator": http_operator,
-    "dlt rest_api": dlt_rest_api,
-    "aiohttp + orjson": aiohttp_orjson,
+CASES: dict[str, dict[str, Contender]] = {
+    "lines": {
+        "operator": transfer_operator,
+        "requests": requests_loop,
+        "HttpOperator": http_operator,
+        "aiohttp": aiohttp_orjson,
+        "dlt": dlt_rest_api,
+    },
+    "typed": {"operator": export_to_parquet, "dlt": dlt_to_parquet},
 }
-PARQUET: dict[str, Callable[[str, str, int], Callable[[], int]]] = {
-    "typed columns": export_to_parquet,
-    "dlt rest_api to Parquet": dlt_to_parquet,
-}
-CONTENDERS = LINES | PARQUET
-
-
-def rss_mib() -> float:
-    """Return the memory of this process now, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
-def main() -> None:
-    """Run one contender and print what it took."""
-    name, url, folder, concurrency = sys.argv[1:5]
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    run = CONTENDERS[name](url, folder, int(concurrency))
-    idle_mib = rss_mib()
-    began, cpu_began = time.perf_counter(), time.process_time()
-    records = run()
-    measured = {
-        "records": records,
-        "wall_s": time.perf_counter() - began,
-        "cpu_s": time.process_time() - cpu_began,
-        "peak_mib_over_idle": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - idle_mib,
-    }
-    print("MEASURED " + json.dumps(measured))
-
 
 if __name__ == "__main__":
-    main()
+    run_named(CASES)

@@ -21,13 +21,13 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.in_band import (
+from airflow_provider_trackunit.iris.http.answers.in_band import (
     check_graphql,
     check_prometheus,
     graphql_errors,
     longest_reset_s,
 )
-from airflow_provider_trackunit.iris.http.reading import read_retry_after, told
+from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.transports.trouble import Trouble, failure
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON, Request, Response, broken_json
 

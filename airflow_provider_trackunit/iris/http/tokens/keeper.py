@@ -1,0 +1,93 @@
+"""The life of a token, and the keeper of the current one."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_trackunit.iris.errors import IrisTokenError
+
+# A token is renewed this long before it expires, so that a request never leaves with one that dies on the
+# way; a tenth of the lifetime where that is shorter.
+_RENEW_AHEAD_S: Final = 60.0
+
+# How long credentials that were refused are not tried again: as long as threads of one task take to begin.
+_REFUSED_FOR_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token. Times are of the keeper's clock.
+
+    :param expires_in_s: its whole lifetime, from when it was asked for
+    :param sent_at: when the request for it was sent, which is before IRIS began to count
+    :param scope: what was granted, as far as IRIS said
+    """
+
+    value: str = field(repr=False)
+    expires_in_s: float
+    sent_at: float
+    scope: str = ""
+
+    @property
+    def renew_at(self) -> float:
+        """From when on a new token should be asked for."""
+        return self.sent_at + self.expires_in_s - min(_RENEW_AHEAD_S, self.expires_in_s / 10)
+
+
+class TokenKeeper:
+    """Holds the current token, or that there is none to be had. Safe to share between threads; never sends anything.
+
+    :param clock: a monotonic clock, in seconds; it must be the one that gave ``sent_at``
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._token: Token | None = None
+        self._refusal: IrisTokenError | None = None
+        self._refused_at = -math.inf
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin again in a child process, with the same token."""
+        self._lock = threading.Lock()
+
+    def usable(self) -> Token | None:
+        """Return the current token, or None when it is time to ask for a new one.
+
+        :raises IrisTokenError: when the credentials were refused a moment ago. A dozen threads that begin together must
+            not each try a secret that is wrong: accounts are locked for that
+        """
+        with self._lock:
+            token, refusal, refused_at = self._token, self._refusal, self._refused_at
+        now = self._clock()
+        if refusal is not None and now - refused_at < _REFUSED_FOR_S:
+            # Each caller's own, because a traceback grows with every raise.
+            raise copy.copy(refusal)
+        return token if token is not None and now < token.renew_at else None
+
+    def keep(self, token: Token) -> None:
+        """Make this the current token."""
+        with self._lock:
+            self._token, self._refusal = token, None
+
+    def keep_refusal(self, error: IrisTokenError) -> None:
+        """Enter that the token endpoint refuses these credentials."""
+        with self._lock:
+            self._refusal, self._refused_at = error, self._clock()
+
+    def discard(self, token: Token) -> None:
+        """Drop a token that IRIS refused, unless another caller has replaced it already."""
+        with self._lock:
+            if self._token is token:
+                self._token = None
