@@ -22,7 +22,6 @@ from airflow_provider_trackunit import __version__
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.emulator.settings import REAL_FLEET
 from dev.airflow_home import ROOT, AirflowCommandError, AirflowHome, TaskRun, interrupt_once
-from dev.demo_picture import draw
 from dev.demo_report import chosen, flags_by_column, held_against, row_of, table_of
 
 if TYPE_CHECKING:
@@ -57,8 +56,6 @@ def main() -> None:
     :raises SystemExit: when the DAG failed; the log of Airflow is printed first
     """
     interrupt_once()
-    # It tells of its cache of fonts.
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     home = AirflowHome(ROOT / ".airflow" / f"demo-{airflow_version}")
     output = ROOT / ".airflow" / "demo"
     try:
@@ -99,7 +96,7 @@ def _report(mornings: list[Morning], iris: IrisEmulator, output: Path) -> str:
     right, of = held_against(iris.truth(f"{LAST_DAY}", TIME_ZONE), last)
     stats = iris.stats()
     machines = mornings[-1].tasks["fleet"].result["records"]
-    draw([day for day in days if day["day"] <= LAST_DAY], PICTURE)
+    _draw([day for day in days if day["day"] <= LAST_DAY])
     lines = [
         f"airflow-provider-trackunit {__version__}, {MORNINGS} mornings of a fleet of {machines} machines:",
         *table_of([_summary(morning) for morning in mornings]),
@@ -108,6 +105,7 @@ def _report(mornings: list[Morning], iris: IrisEmulator, output: Path) -> str:
         f"{LAST_DAY:%A}, {LAST_DAY}, from midnight to midnight in {TIME_ZONE}:",
         *table_of([row_of(day) for day in chosen(last)]),
         f"Of {len(last)} machines those that worked most, and all with a flag. A dash is not known, and not zero.",
+        "One without a PIN is seen once a morning: its hours are those since the morning before.",
         f"Of {of} with a PIN and no flag, {right} have the hours that the emulator's machines really worked.",
         "",
         f"{len(days)} machine days in all, {sum(bool(day['flags']) for day in days)} with a flag. Columns with flags:",
@@ -126,6 +124,14 @@ def _machine_days(output: Path) -> list[dict[str, Any]]:
         found = database.sql("SELECT * FROM machine_days ORDER BY asset, day").to_arrow_table()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
+
+
+def _draw(days: list[dict[str, Any]]) -> None:
+    # It tells of its cache of fonts when it is imported.
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    from dev.demo_picture import draw
+
+    draw(days, PICTURE)
 
 
 def _summary(morning: Morning) -> dict[str, Any]:

@@ -165,11 +165,11 @@ def bucket() -> Iterator[tuple[str, str]]:
         host, port = server.get_host_and_port()
         where = {"endpoint_url": f"http://{host}:{port}", "region_name": "eu-west-1"}
         client = boto3.client("s3", aws_access_key_id="id", aws_secret_access_key="key", **where)
-        client.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        client.create_bucket(Bucket="read", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         os.environ[f"AIRFLOW_CONN_{S3_CONNECTION.upper()}"] = json.dumps(
             {"conn_type": "aws", "login": "id", "password": "key", "extra": where}
         )
-        yield "s3://lake/fleet", S3_CONNECTION
+        yield "s3://read/fleet", S3_CONNECTION
     finally:
         server.stop()
 

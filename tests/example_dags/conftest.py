@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.airflow_home import AirflowHome, TaskRun
+    from tests.example_dags.statsd import Listen
 
 # Airflow 2.11 does not survive SIGTERM in every state, so the command is killed when it takes longer.
 RUN_WITHIN_S = 180
@@ -85,14 +86,19 @@ class Runs:
 @pytest.fixture(scope="session")
 def example_runs(migrated_home: AirflowHome) -> Iterator[Runs]:
     path = migrated_home.copied(migrated_home.path.parent / "examples").path
-    with OneProcessHome(path, EXAMPLE_DAGS) as home, ThreadPoolExecutor(max_workers=1) as pool:
-        yield Runs({dag_id: pool.submit(_run, home, dag_id) for dag_id in EXAMPLES})
+    # One port for all of them: Airflow reads it once.
+    with (
+        OneProcessHome(path, EXAMPLE_DAGS) as home,
+        statsd() as (port, listen),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        yield Runs({dag_id: pool.submit(_run, home, dag_id, port, listen) for dag_id in EXAMPLES})
 
 
-def _run(home: AirflowHome, dag_id: str) -> Outcome:
+def _run(home: AirflowHome, dag_id: str, port: int, listen: Listen) -> Outcome:
     output = home.path / "output" / dag_id
     params = _params(dag_id, output) if dag_id in WITH_OUTPUT else None
-    with IrisEmulator.start() as iris, statsd() as (port, metrics):
+    with IrisEmulator.start() as iris, listen() as metrics:
         iris.settings(latency_ms=LATENCY_MS)
         to_us = {
             "AIRFLOW__METRICS__STATSD_ON": "True",

@@ -16,6 +16,7 @@ import pytest
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from tests.example_dags.conftest import EXAMPLES, MAPPED
 from tests.example_dags.files import DAG_IDS
+from tests.example_dags.machine_days import *  # noqa: F403 - the tests of one example
 
 if TYPE_CHECKING:
     from pathlib import Path

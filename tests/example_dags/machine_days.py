@@ -1,4 +1,7 @@
-"""The example of machine days: what stands in its database, and what the docs ask of it."""
+"""The example of machine days: what stands in its database, and what the docs ask of it.
+
+Imported by ``test_run.py``, so that it shares the one Airflow in which all examples are run.
+"""
 
 from __future__ import annotations
 
