@@ -77,7 +77,7 @@ def _month(options: argparse.Namespace, seed: int, folder: Path) -> list[Check]:
     attach_bucket("lake", lake)
     with ExitStack() as stack:
         reached = None if options.without_postgresql else _postgresql(folder, stack)
-        iris = stack.enter_context(IrisEmulator.start(assets=assets, seed=seed))
+        iris = stack.enter_context(IrisEmulator.start(assets=assets, seed=seed, process=True))
         iris.settings(**SWITCHES)
         os.environ[CONNECTION_ENV] = iris.connection_json()
         warehouses = stack.enter_context(Warehouses(folder / "days.duckdb", reached, TIME_ZONE))

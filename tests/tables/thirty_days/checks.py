@@ -290,6 +290,10 @@ class Days:
         return _Expected("flagged: no reading before", gain, frozenset({f"{column}:no_reading_before"}))
 
     def _taken(self, name: str, datapoint: str, day: _Day) -> list[float]:
-        """Return when the readings of a day were taken, its midnight left out and the next one in."""
-        samples = self._books.samples(name, datapoint, Window(day.begin, day.end), self._now)
+        """Return when the readings of a day were taken, its midnight left out and the next one in.
+
+        The first local day began before the time that is read: what was taken until then is not asked for.
+        """
+        window = Window(max(day.begin, BEGIN.timestamp()), day.end)
+        samples = self._books.samples(name, datapoint, window, self._now)
         return [one.taken for one in samples if not one.ahead and day.begin < one.taken]

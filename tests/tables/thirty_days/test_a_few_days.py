@@ -11,7 +11,7 @@ SEED = "4"
 
 def test_after_days_of_kills_nothing_is_lost_and_every_machine_day_is_true_or_flagged() -> None:
     """In a process of its own, which lives in another time."""
-    arguments = ["--machines", "6", "--days", "4", "--seed", SEED, "--without-postgresql"]
+    arguments = ["--machines", "4", "--days", "3", "--seed", SEED, "--without-postgresql"]
     done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "tests.tables.thirty_days", *arguments],
         capture_output=True,

@@ -92,7 +92,9 @@ class ParquetEncoding:
         bad_values: Counter[str] = Counter()
         found: set[str] = set()
         sink = self._arrow.BufferOutputStream()
-        with ipc.new_stream(sink, self._schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+        # One thread: each of Arrow's own would hold memory to compress with, and a block is too small to gain time.
+        options = ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+        with ipc.new_stream(sink, self._schema, options=options) as writer:
             for taken in self._taken(lines):
                 if taken.misfits and self._fails:
                     raise self._misfit(taken, records)
@@ -158,9 +160,10 @@ def _groups(blocks: Sequence[_Block]) -> Iterator[list[Any]]:
     """Yield what goes into one row group after the other."""
     from pyarrow import ipc
 
+    one_thread = ipc.IpcReadOptions(use_threads=False)
     group: list[Any] = []
     for block in blocks:
-        for batch in ipc.open_stream(block.stream):
+        for batch in ipc.open_stream(block.stream, options=one_thread):
             group.append(batch)
             if sum(one.nbytes for one in group) >= _GROUP_BYTES:
                 yield group
