@@ -18,7 +18,9 @@ most. Where the second rule is gone, it is a fifth, and four fifths are left for
 
 What all round trips have in common moves every count by the same time and brings no two of them together, so a call
 need not count longer for it. Most of the shortest round trip is taken for that: without it a latency of 0.3 s would
-cost a quarter of a limit per second.
+cost a quarter of a limit per second. This is the one assumption about the network: where the way to the server was slow
+for every call so far and then gets quicker, those that are under way at that moment come closer together. Even spacing
+is what is left for them: one or two calls too many of fifty, where 0.3 s become 0.02 s with sixteen or more under way.
 """
 
 from __future__ import annotations
