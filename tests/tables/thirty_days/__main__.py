@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dev.airflow_home import AirflowHome
+from dev.airflow_home import AirflowHome, interrupt_once
 from dev.parts import LOOPBACK, Parts, free_port
 from tests.tables.thirty_days.calendar import Calendar
 
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="of a former run; without it, a new one")
     parser.add_argument("--without-postgresql", action="store_true", help="DuckDB alone")
     options = parser.parse_args()
+    interrupt_once()  # so that it ends what it started, however it is ended
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="thirty-days-") as scratch:
