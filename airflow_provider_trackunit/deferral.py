@@ -154,7 +154,10 @@ def validated(event: Any, *statuses: str) -> Mapping[str, Any]:
 
 def error_of(event: Mapping[str, Any]) -> IrisError:
     """Return the error that ended a trigger, as the class it was there."""
-    kind = getattr(errors, str(event.get("error")), None)
+    from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
+
+    of_hooks = {UnreadableConnectionError.__name__: UnreadableConnectionError}
+    kind = {**vars(errors), **of_hooks}.get(str(event.get("error")))
     if not (isinstance(kind, type) and issubclass(kind, IrisError)):
         kind = IrisError
     error = kind(str(event.get("message") or "The trigger failed without saying why"))

@@ -213,15 +213,20 @@ class IrisClient(ClientCore):
         try:
             token = self._drive(self._renewal(), cancelled)
         except IrisError as error:
-            self._renewing = None
+            self._end_renewing()
             renewing.set_exception(error.with_traceback(None))
         except BaseException:
-            self._renewing = None
+            self._end_renewing()
             renewing.set_exception(IrisNoAnswerError("The request for a token was interrupted", sent=False))
             raise
         else:
-            self._renewing = None
+            self._end_renewing()
             renewing.set_result(token)
+
+    def _end_renewing(self) -> None:
+        # Not while another thread has looked for a token and not yet for who asks for one: it would ask too.
+        with self._choosing:
+            self._renewing = None
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.calls import without_query
-from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
+from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError, IrisTokenError
 from airflow_provider_trackunit.triggers.polling import PollingTrigger, connected
 from airflow_provider_trackunit.triggers.timing import event
 
@@ -84,21 +84,29 @@ class IrisTrigger(PollingTrigger):
         yield event({**outcome, "state": self.state})
 
     async def _outcome(self) -> dict[str, Any]:
-        """Return how the wait ended; it begins once the connection can be read."""
+        """Return how the wait ended; it begins once the connection can be read, and again when its secret was replaced.
+
+        :raises UnreadableConnectionError: when Airflow did not give the connection ten times in a row. It did when the
+            task began, so the next try of the task may get it
+        """
         from airflow_provider_trackunit.iris.watch.patience import Patience
 
         patience = Patience()
         while True:
             try:
                 async with connected(self.trackunit_conn_id, self.call_settings) as client:
-                    return await self._wait(client)
+                    patience.succeeded()
+                    outcome = await self._wait(client)
+                if outcome is not None:
+                    return outcome
             except UnreadableConnectionError as error:
                 if self.timing.clock() >= self._deadline:
                     return {"status": "timeout"}
-                self._survive_unreadable(error, patience)
+                patience.survive(error)
             await self._sleep_until(min(self.timing.clock() + self.poll_interval_s, self._deadline))
 
-    async def _wait(self, client: AsyncIrisClient) -> dict[str, Any]:
+    async def _wait(self, client: AsyncIrisClient) -> dict[str, Any] | None:
+        """Return how the wait ended; None when the connection has to be read again."""
         from airflow_provider_trackunit.iris.watch.conditions import Condition
         from airflow_provider_trackunit.iris.watch.patience import Patience
 
@@ -106,19 +114,29 @@ class IrisTrigger(PollingTrigger):
         patience = Patience()
         due = self.timing.clock() + self.poll_interval_s * (1 + self.timing.chance())
         not_before = self.not_before_epoch_s
+        worked = False
         while True:
             await self._sleep_until(min(max(due, not_before), self._deadline))
-            if self.timing.clock() < not_before:
+            if self._deadline < not_before:
                 return {"status": "timeout"}
-            found, wait_s = await self._poll(client, condition, patience)
+            try:
+                found, wait_s = await self._poll(client, condition, patience)
+            except IrisTokenError:
+                if not worked:
+                    raise
+                # A secret that worked was replaced, and the connection most likely names the new one.
+                return None
+            worked = True
             if found:
                 return {"status": "done", **_value(found)}
             now = self.timing.clock()
             if now >= self._deadline:
                 return {"status": "timeout"}
             not_before = now + wait_s
-            # The rhythm is kept; beats that a slow answer or a sleeping machine missed are left out.
+            # The rhythm is kept; beats that a slow answer or a sleeping machine missed are left out. It begins anew with a
+            # clock that was set back.
             due += self.poll_interval_s * (1 + max(0.0, now - due) // self.poll_interval_s)
+            due = min(due, now + self.poll_interval_s)
 
     async def _poll(
         self, client: AsyncIrisClient, condition: Condition | None, patience: Patience

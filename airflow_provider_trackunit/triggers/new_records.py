@@ -16,13 +16,14 @@ from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisError,
     IrisPaginationError,
+    IrisTokenError,
 )
 from airflow_provider_trackunit.triggers.polling import (
     PollingTrigger,
     connected,
     load_client,
 )
-from airflow_provider_trackunit.triggers.progress import Board, Progress
+from airflow_provider_trackunit.triggers.progress import Board, Poll, Progress
 from airflow_provider_trackunit.triggers.timing import event
 
 if TYPE_CHECKING:
@@ -105,21 +106,25 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
         return boards.setdefault(self._stream_name(), Board())
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[list[Mark] | IrisError]:
-        """Yield the marks of every poll, for all watchers of this request, or why there are none."""
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Poll | IrisError]:
+        """Yield what every poll brings, for all watchers of this request, or why it brings nothing."""
         poller = cls(**kwargs)
         await load_client()
         from airflow_provider_trackunit.iris.watch.patience import Patience
 
         patience = Patience()
         while True:
+            worked = False
             try:
                 async with connected(poller.trackunit_conn_id, poller.call_settings) as client:
                     patience.succeeded()
-                    async for marks in poller._sweeps(client):
-                        yield marks
+                    async for poll in poller._sweeps(client):
+                        worked = True
+                        yield poll
             except IrisError as error:
-                lasting = poller._lasting(error, patience)
+                # A secret that worked was replaced, and the connection most likely names the new one.
+                is_stale = worked and isinstance(error, IrisTokenError)
+                lasting = None if is_stale else poller._lasting(error, patience)
                 if lasting is not None:
                     yield lasting
             await poller.timing.sleep(poller.poll_interval_s if lasting is None else _AFTER_PERMANENT_ERROR_S)
@@ -128,9 +133,10 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
         """Return what a person has to mend, and log it; None for what may pass until the next poll."""
         if isinstance(error, UnreadableConnectionError):
             try:
-                self._survive_unreadable(error, patience)
-            except IrisConfigurationError as lasting:
-                error = lasting
+                patience.survive(error)
+            except UnreadableConnectionError:
+                # There is most likely no such connection.
+                error = IrisConfigurationError(str(error))
             else:
                 return None
         self.log.error(
@@ -142,7 +148,7 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
         return error
 
     async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[list[Mark] | IrisError]
+        self, shared_stream: AsyncIterator[Poll | IrisError]
     ) -> AsyncIterator[TriggerEvent]:
         """Yield an event for every poll that brings records this watcher has not seen, and for every new error."""
         await load_client()
@@ -166,8 +172,8 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
             start = utc_text(self._now())
         return await progress.begin(start)
 
-    async def _sweeps(self, client: AsyncIrisClient) -> AsyncIterator[list[Mark]]:
-        """Yield the marks of one complete walk after the other."""
+    async def _sweeps(self, client: AsyncIrisClient) -> AsyncIterator[Poll]:
+        """Yield what one complete walk after the other brings."""
         from airflow_provider_trackunit.iris.watch.patience import Patience
 
         patience = Patience()
@@ -175,20 +181,25 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
         while True:
             await board.has_watchers()
             begun = self.timing.clock()
-            marks, pages = await self._sweep(client, self._window(board), patience)
-            yield marks
+            since = self._since(board)
+            marks, pages = await self._sweep(client, self._window(since), patience)
+            yield Poll(marks, since)
             least_s = client.sustained_interval_s(self.endpoint, pages, **self.request)
             await self._sleep_until(begun + max(self.poll_interval_s, least_s))
 
-    def _window(self, board: Board) -> dict[str, Any]:
-        """Return the request, its period filled in from where the slowest watcher stands."""
-        from airflow_provider_trackunit.iris.watch.watermark import fill_window
+    def _since(self, board: Board) -> Value | None:
+        """Return where the slowest watcher stands; None when the request does not ask for that."""
+        from airflow_provider_trackunit.iris.watch.watermark import has_window
 
         seen = board.oldest()
-        if seen is None:
-            return self.request
+        return seen.value if seen is not None and has_window(self.request) else None
+
+    def _window(self, since: Value | None) -> dict[str, Any]:
+        """Return the request, with its period filled in."""
+        from airflow_provider_trackunit.iris.watch.watermark import fill_window
+
         filled = {
-            name: fill_window(self.request[name], seen.value, self._now())
+            name: fill_window(self.request[name], "" if since is None else since, self._now())
             for name in ("query_params", "json")
         }
         return {**self.request, **filled}

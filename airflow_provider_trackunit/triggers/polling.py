@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit import connection
-from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError, lent_client, loaded
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.hooks.lending import lent_client, loaded
 from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 from airflow_provider_trackunit.triggers.timing import IrisWait
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
-    from airflow_provider_trackunit.iris.watch.patience import Patience
 
 #: A trigger that fires a few seconds after its task was deferred meets a race in Airflow's scheduler (3.0 to 3.3).
 LEAST_POLL_INTERVAL_S: Final = 10.0
@@ -82,16 +80,6 @@ class PollingTrigger(IrisWait):
             **self.call_settings.arguments(),
             "poll_interval_s": self.poll_interval_s,
         }
-
-    def _survive_unreadable(self, error: UnreadableConnectionError, patience: Patience) -> None:
-        """Let it pass that the connection cannot be read, for a while.
-
-        :raises IrisConfigurationError: when it lasts: then there is most likely no such connection
-        """
-        try:
-            patience.survive(error)
-        except UnreadableConnectionError:
-            raise IrisConfigurationError(str(error)) from None
 
 
 def connected(trackunit_conn_id: str, given: CallSettings) -> AbstractAsyncContextManager[AsyncIrisClient]:

@@ -44,9 +44,15 @@ class IrisWait(BaseTrigger):
         return f"{_PACKAGE}.{type(self).__name__}", self._arguments()
 
     async def _sleep_until(self, epoch_s: float) -> None:
-        """Sleep until a moment of the wall clock, which a loop's own clock does not follow for hours."""
-        while (left_s := epoch_s - self.timing.clock()) > 0:
-            await self.timing.sleep(min(left_s, 60.0))
+        """Sleep until a moment of the wall clock, which a loop's own clock does not follow for hours.
+
+        A wall clock that is set back makes the wait no longer than it was at its beginning.
+        """
+        left_s = epoch_s - self.timing.clock()
+        while left_s > 0:
+            slept_s = min(left_s, 60.0)
+            await self.timing.sleep(slept_s)
+            left_s = min(left_s - slept_s, epoch_s - self.timing.clock())
 
 
 def event(payload: dict[str, Any]) -> TriggerEvent:

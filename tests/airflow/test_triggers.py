@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowException
+from airflow_provider_trackunit.deferral import error_of
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.hooks import lending
+from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
+from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen
 from airflow_provider_trackunit.settings import CallSettings
 from airflow_provider_trackunit.triggers import (
     IrisEventTrigger,
@@ -20,6 +23,7 @@ from airflow_provider_trackunit.triggers import (
     Timing,
 )
 from airflow_provider_trackunit.triggers.polling import connected
+from airflow_provider_trackunit.triggers.progress import Poll, Progress
 from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.airflow.round_trip import first_event, rebuilt
 
@@ -492,6 +496,37 @@ def test_without_a_watermark_the_first_poll_only_sets_it(
     ]
 
 
+def test_what_comes_into_a_collection_that_was_empty_is_new(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    period = {"fromTime": "2026-02-01T00:00:00Z", "toTime": "2026-02-02T00:00:00Z"}
+    store = Store()
+    begins = {"json": period, "start_from": None}
+    assert asyncio.run(take(kept(store, **begins), hours, 2)) == []
+    events_only.add_events(event_at("2026-02-01T06:10:00Z", "x"))
+    fired = asyncio.run(take(kept(store, **begins), hours, 2))
+    assert fired == [{"count": 1, "watermark": "2026-02-01T06:10:00Z", "records_from": None}]
+    assert asyncio.run(take(kept(store, **begins), hours, 2)) == []
+
+
+def test_a_poll_that_was_sent_before_a_watcher_came_does_not_move_it_past_what_it_has_not_seen() -> None:
+    mark = Mark("2026-01-15T06:10:00Z", "a")
+
+    async def after(*polls: Poll) -> tuple[list[Any], Progress]:
+        progress = Progress(None, "x")
+        await progress.begin("2026-01-15T05:00:00Z")
+        return [told for poll in polls async for told in progress.after(poll)], progress
+
+    late = Poll([mark], since="2026-01-15T06:00:00Z")
+    told, progress = asyncio.run(after(late))
+    assert told == []
+    assert progress.seen == Seen("2026-01-15T05:00:00Z")
+    missed = Mark("2026-01-15T05:30:00Z", "b")
+    told, _ = asyncio.run(after(late, Poll([missed, mark], since="2026-01-15T05:00:00Z")))
+    assert [one["count"] for one in told] == [2]
+
+
 def test_a_watcher_of_a_moving_period_begins_now_and_says_so_to_the_store(
     events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -547,6 +582,17 @@ def test_a_watcher_says_another_error_too_and_the_same_one_again_after_a_success
         None,
         "IrisPermissionError",
     ]
+
+
+def test_errors_that_take_turns_are_told_once_each(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    for status in (403, 400) * 4:
+        events_only.fault(path=LOG, kind="status", status=status, times=1)
+    store = Store()
+    told = asyncio.run(take(kept(store), hours, 2))
+    assert [one.get("error") for one in told] == ["IrisPermissionError", "IrisBadRequestError"]
 
 
 def test_an_error_that_was_told_is_not_told_again_by_a_triggerer_that_was_restarted(
@@ -656,11 +702,108 @@ def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
     assert hours.now == NOW + 10 * 60
 
 
-def test_a_connection_that_stays_away_ends_the_wait_and_names_it(hours: Hours) -> None:
+def test_a_connection_that_stays_away_ends_the_try_and_names_it(hours: Hours) -> None:
     event = outcome(trackunit_conn_id="nowhere")
-    assert (event["status"], event["error"]) == ("error", "IrisConfigurationError")
+    assert event["status"] == "error"
     assert "Connection 'nowhere' cannot be read" in event["message"]
+    assert error_of(event).transient  # so that another try of the task may get it
+    assert isinstance(error_of(event), UnreadableConnectionError)
     assert hours.now == NOW + 9 * 60
+
+
+def test_a_secret_that_is_replaced_meanwhile_ends_no_wait(
+    iris_connection: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mended = iris_connection.connection_json()
+
+    def replace(now: float) -> None:
+        if now == NOW + 120:
+            iris_connection.fault(path=ASSETS, status=401, times=1)
+            iris_connection.fault(path="/token", status=401, body='{"error":"invalid_client"}', times=1)
+            monkeypatch.setenv("AIRFLOW_CONN_TRACKUNIT_DEFAULT", other_settings(mended))
+        if now == NOW + 240:
+            iris_connection.fleet(grow=1)
+
+    hours.at = replace
+    assert outcome(condition="totalElements > `250`")["status"] == "done"
+
+
+def other_settings(connection: str) -> str:
+    """Return the connection with something in it that makes it another for whoever shares a client."""
+    settings = json.loads(connection)
+    settings["extra"] |= {"max_attempts": 3}
+    return json.dumps(settings)
+
+
+def test_a_watcher_reads_its_connection_again_when_the_secret_was_replaced(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    begun = hours.now
+
+    def replace(now: float) -> None:
+        if now >= begun + 900 and not replaced:
+            replaced.append(1)
+            events_only.fault(path=LOG, status=401, times=1)
+            events_only.fault(path="/token", status=401, body='{"error":"invalid_client"}', times=1)
+            events_only.add_events(event_at("2026-01-15T06:10:00Z", "x"))
+
+    replaced: list[int] = []
+    hours.at = replace
+    fired = asyncio.run(take(watcher(), hours, 5))
+    assert [(one.get("error"), one["count"]) for one in fired] == [(None, 1), (None, 1)]
+    assert replaced
+
+
+# -- a wall clock that is set
+
+
+def test_a_wall_clock_that_is_set_back_makes_no_wait_longer(
+    iris_connection: IrisEmulator, hours: Hours
+) -> None:
+    def set_back(_now: float) -> None:
+        if len(hours.slept) == 3:
+            hours.now -= 86_400
+            iris_connection.fleet(grow=1)
+
+    hours.at = set_back
+    assert outcome(condition="totalElements > `250`")["status"] == "done"
+    assert sum(hours.slept) <= 4 * 60
+
+
+def test_a_watcher_polls_on_after_the_wall_clock_was_set_back(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+
+    def set_back(_now: float) -> None:
+        if len(hours.slept) == 3:
+            hours.now -= 86_400
+            events_only.add_events(event_at("2026-01-15T06:10:00Z", "x"))
+
+    hours.at = set_back
+    fired = asyncio.run(first_events(watcher(), 2))
+    assert [one["count"] for one in fired] == [1, 1]
+    assert sum(hours.slept) <= 2 * 900
+
+
+def test_a_pause_of_years_by_mistake_ends_no_watch(
+    events_only: IrisEmulator, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlimited(monkeypatch)
+    events_only.fault(path=LOG, status=429, headers={"Retry-After": "1000000000"}, times=1)
+    assert asyncio.run(first_events(watcher(), 1))[0]["count"] == 1
+    assert sum(hours.slept) == 3600
+
+
+async def first_events(trigger: IrisEventTrigger, count: int) -> list[Any]:
+    """Return so many events of a watcher."""
+    events: list[Any] = []
+    async for one in trigger.run():
+        events.append(one.payload)
+        if len(events) == count:
+            break
+    return events
 
 
 def test_a_connection_that_comes_back_after_the_deadline_is_a_timeout(

@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.http.pacing import pacer
 from tests.iris.conftest import api_user_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,15 @@ def test_a_fork_while_threads_hold_every_lock_and_are_on_the_way_leaves_the_chil
     turn.end()
     waiting.join()
     client.close()
+
+
+def test_a_fork_while_another_client_is_made_lets_the_child_make_its_own(iris_emulator: IrisEmulator) -> None:
+    def work() -> None:
+        with IrisClient(api_user_of(iris_emulator), iris_emulator.url) as client:
+            client.run(ASSETS, **ONE)
+
+    with pacer._pacers._lock:
+        assert in_a_child(work) == 0
 
 
 def test_what_was_under_way_at_the_fork_does_not_hold_the_child_back(iris_emulator: IrisEmulator) -> None:

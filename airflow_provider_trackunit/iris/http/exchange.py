@@ -230,6 +230,8 @@ class ClientCore:
             return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
         except IrisError as error:
             error.retried = True
+            if error.retry_after:
+                self._tokens.keep_refusal(error)
             raise
 
     def _asked_for_token(self) -> Generator[Step, Any, Token]:

@@ -26,6 +26,9 @@ _MOST_AT_IT: Final = 1000
 
 _DIGEST_CHARS: Final = 16
 
+# A whole number written as text. What is longer is none, and Python refuses to read what is very much longer.
+_MOST_DIGITS: Final = 100
+
 Value = str | int | float
 
 
@@ -73,11 +76,19 @@ class Seen(msgspec.Struct, frozen=True):
             return Seen(self.value, here)
         return Seen(self.value, frozenset(sorted(here)[: min(self.crowd.count, len(here) - 1)]))
 
+    def is_behind(self, value: Value) -> bool:
+        """Return whether a value is beyond this one."""
+        return _order(self.value) < _order(value)
+
     def is_new(self, mark: Mark) -> bool:
         """Return whether a record is beyond this."""
         if _order(mark.value) == _order(self.value):
             return mark.digest not in self.at_it
-        return _order(mark.value) > _order(self.value)
+        return self.is_behind(mark.value)
+
+
+#: Where a watcher stands that looked and found nothing: everything is beyond an empty text.
+NOTHING_YET: Final = Seen("")
 
 
 def oldest(several: Iterable[Seen]) -> Seen | None:
@@ -100,12 +111,15 @@ def newest(values: Iterable[Value]) -> Value | None:
     return max(values, key=_order, default=None)
 
 
-def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen | None]:
-    """Return how many records are new, and how far the watcher has come with them."""
+def advance(seen: Seen | None, marks: Sequence[Mark]) -> tuple[int, Seen]:
+    """Return how many records are new, and how far the watcher has come with them.
+
+    :param seen: None before the first look
+    """
     known = None if seen is None else seen.knowing(marks)
     new = [mark for mark in marks if known is None or known.is_new(mark)]
     if not new:
-        return 0, seen
+        return 0, NOTHING_YET if seen is None else seen
     # One record can be there twice, with a newer value as well: it changed while it was read.
     value = max((mark.value for mark in new), key=_order)
     at_it = frozenset(mark.digest for mark in new if _order(mark.value) == _order(value))
@@ -167,12 +181,21 @@ def utc_text(moment: dt.datetime) -> str:
 
 
 def _order(value: Value) -> tuple[int, float, str]:
-    """Return what orders values: times by the moment they name, not by how they are written."""
+    """Return what orders values: times by the moment they name and numbers by their size, however they are written.
+
+    Any other text is before all of them: a single "unknown" among times must not stand beyond everything that comes.
+    """
+    if isinstance(value, str) and _is_number(value):
+        value = int(value)
     if not isinstance(value, str):
         # As it is: a whole number can be too long for a float, or differ only in its last digit.
-        return (0, value, "")
+        return (1, value, "")
     moment = _moment(value)
-    return (2, 0.0, value) if moment is None else (1, moment.timestamp(), "")
+    return (0, 0.0, value) if moment is None else (2, moment.timestamp(), "")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def _has_a_place(value: Value) -> bool:
@@ -184,15 +207,18 @@ def _has_a_place(value: Value) -> bool:
 
 
 def _moment(value: Value) -> dt.datetime | None:
+    if not isinstance(value, str) or _is_number(value):
+        # Eight digits are a day as well, but of the numbers that are counted up only some are.
+        return None
     try:
-        moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
+        moment = dt.datetime.fromisoformat(value)
     except ValueError:
         return None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _digest(record: Any, raw: bytes) -> str:
     own = record.get("id") if isinstance(record, dict) else None
-    return hashlib.sha256(str(own).encode() if isinstance(own, str | int) else raw).hexdigest()[
+    return hashlib.sha256(str(own).encode() if isinstance(own, str | int) and own != "" else raw).hexdigest()[
         :_DIGEST_CHARS
     ]

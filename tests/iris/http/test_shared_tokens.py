@@ -1,5 +1,6 @@
 """One request for a token, and one outcome, however many threads ask; and no turn is taken before it is there."""
 
+import threading
 import time
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.iris.http.exchange import ClientCore
 from airflow_provider_trackunit.iris.http.steps import GetToken, Send
-from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
+from airflow_provider_trackunit.iris.http.tokens import Credentials, Token, TokenKeeper
 from airflow_provider_trackunit.iris.secrecy import Secret
 from tests.iris.conftest import ClientFactory, HandClock
 from tests.iris.http.test_client_requests import together
@@ -65,6 +66,31 @@ def test_a_secret_that_was_refused_is_tried_again_after_a_while(
     assert client.run(ASSETS)["totalElements"] == 250
 
 
+def test_a_token_endpoint_that_says_to_keep_away_is_left_alone_by_all(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    iris_emulator.fault(path="/token", status=429, headers={"Retry-After": "600"}, times=1)
+    for passed_s in (0, 500):
+        clock.now += passed_s
+        errors = together(4, lambda: client.run(ASSETS))
+        assert [(type(error), error.retry_after) for error in errors] == [
+            (IrisRateLimitError, 600.0 - passed_s)
+        ] * 4
+    assert client.token_requests == 1
+    clock.now += 100
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_a_token_endpoint_that_asks_for_years_is_asked_again_after_an_hour(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    iris_emulator.fault(path="/token", status=503, headers={"Retry-After": "1000000000"}, times=1)
+    with pytest.raises(IrisServerError):
+        client.run(ASSETS)
+    clock.now += 3600
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
 def test_threads_that_wait_for_a_token_that_does_not_come_wait_together(
     new_client: ClientFactory, iris_emulator: IrisEmulator
 ) -> None:
@@ -92,6 +118,39 @@ class InterruptedCredentials(Credentials):
         if self.interrupts:
             raise self.interrupts.pop()
         return super().basic
+
+
+class HesitantKeeper(TokenKeeper):
+    """Lets a second thread look for a token, and go on only when the first one has got one."""
+
+    def __init__(self, client: IrisClient) -> None:
+        super().__init__(time.monotonic)
+        self._client = client
+        self.looks = 0
+
+    def usable(self) -> Token | None:
+        found = super().usable()
+        self.looks += 1
+        if self.looks == 4:  # twice the first thread, once the second, and now within its lock
+            ends_at = time.monotonic() + 0.5
+            while self._client._renewing is not None and time.monotonic() < ends_at:
+                time.sleep(0.001)
+        return found
+
+
+def test_a_thread_that_looked_for_a_token_just_before_it_came_asks_for_none(
+    new_client: ClientFactory, iris_emulator: IrisEmulator
+) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=0.3)
+    client = new_client(clock=time.monotonic, sleep=time.sleep)
+    client._tokens = keeper = HesitantKeeper(client)
+    first = threading.Thread(target=client.authenticate)
+    first.start()
+    while keeper.looks < 2:
+        time.sleep(0.001)
+    client.authenticate()
+    first.join()
+    assert client.token_requests == 1
 
 
 def test_whoever_is_interrupted_while_it_asks_leaves_nobody_waiting(iris_emulator: IrisEmulator) -> None:

@@ -77,7 +77,7 @@ def test_one_record_on_two_pages_counts_once() -> None:
 def test_nothing_new_leaves_the_watermark_where_it_is() -> None:
     seen = Seen(LATE, frozenset({"x"}))
     assert advance(seen, []) == (0, seen)
-    assert advance(None, []) == (0, None)
+    assert advance(seen, [Mark(EARLY, "x")]) == (0, seen)
 
 
 def crowd(count: int) -> list[Mark]:
@@ -142,12 +142,29 @@ def test_what_is_new_among_more_than_can_be_stored_is_noticed_once(then: list[Ma
         pytest.param(5, 10**400, id="a number that no float holds"),
         pytest.param("a9", "b1", id="texts"),
         pytest.param(10**15, "2026-01-14T00:00:00Z", id="a number, however large, and a time"),
-        pytest.param("2026-01-14T00:00:00Z", "x", id="a time and a text"),
+        pytest.param("unknown", "2026-01-14T00:00:00Z", id="a text that is no time, and a time"),
+        pytest.param("unknown", 0, id="a text and a number"),
+        pytest.param("", "a", id="an empty text and another"),
+        pytest.param("9", "10", id="numbers that are written as texts"),
+        pytest.param("9", 10, id="a number in both ways"),
+        pytest.param("20261231", "20261232", id="numbers of which only some are days"),
+        pytest.param("20261232", "20270101", id="numbers of which only the newer one is a day"),
     ],
 )
 def test_a_newer_value_is_beyond_an_older_one_and_not_the_other_way(older: Value, newer: Value) -> None:
     assert Seen(older).is_new(Mark(newer, "x"))
     assert not Seen(newer).is_new(Mark(older, "x"))
+
+
+def test_a_number_too_long_to_be_read_is_a_text_like_any_other() -> None:
+    assert Seen("8" * 5000).is_new(Mark("9" * 5000, "x"))
+
+
+def test_a_first_look_that_finds_nothing_leaves_everything_to_be_new() -> None:
+    _, seen = advance(None, [])
+    for later in (event("a", EARLY), event("a", -5), event("a", "x"), event("a", "")):
+        assert advance(read_seen(json.loads(json.dumps(stored(seen)))), marks_of(later))[0] == 1
+    assert advance(seen, []) == (0, seen)
 
 
 def test_the_newest_is_the_latest_moment_and_not_the_last_in_the_alphabet() -> None:
@@ -202,7 +219,7 @@ def test_a_record_is_told_from_others_by_its_id_and_not_by_the_rest_of_it() -> N
     assert before == after != other
 
 
-@pytest.mark.parametrize("same_id", [{}, {"id": None}, {"id": {"of": 1}}])
+@pytest.mark.parametrize("same_id", [{}, {"id": None}, {"id": ""}, {"id": {"of": 1}}])
 def test_a_record_without_an_id_is_told_by_the_whole_of_it(same_id: dict[str, Any]) -> None:
     one, other, again = marks_of(
         {**same_id, "timeOn": EARLY, "n": 1},

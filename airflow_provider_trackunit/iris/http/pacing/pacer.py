@@ -202,8 +202,33 @@ class Pacer:
         return lane
 
 
-_pacers: Final[WeakValueDictionary[str, Pacer]] = WeakValueDictionary()
-_choosing: Final = threading.Lock()
+class _Pacers:
+    """The pacers of this process."""
+
+    def __init__(self) -> None:
+        self._living: WeakValueDictionary[str, Pacer] = WeakValueDictionary()
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin again in a child process."""
+        self._lock = threading.Lock()
+
+    def of(self, key: str, clock: Callable[[], float]) -> Pacer:
+        """Return the one of this name."""
+        with self._lock:
+            pacer = self._living.get(key)
+            if pacer is None:
+                pacer = self._living[key] = Pacer(clock)
+            return pacer
+
+    def all(self) -> list[Pacer]:
+        """Return those that are in use."""
+        with self._lock:
+            return list(self._living.values())
+
+
+_pacers: Final = _Pacers()
 
 
 def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
@@ -213,11 +238,7 @@ def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
     :param clock: a monotonic clock; clients with clocks of their own do not share
     """
     key = hashlib.sha256(json.dumps([*account, id(clock)]).encode()).hexdigest()
-    with _choosing:
-        pacer = _pacers.get(key)
-        if pacer is None:
-            pacer = _pacers[key] = Pacer(clock)
-        return pacer
+    return _pacers.of(key, clock)
 
 
 def forget_limits() -> None:
@@ -225,5 +246,5 @@ def forget_limits() -> None:
 
     For tests, where the time of a server passes and that of its clients does not.
     """
-    for pacer in list(_pacers.values()):
+    for pacer in _pacers.all():
         pacer.forget()

@@ -14,7 +14,7 @@ from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_trackunit.iris.errors import IrisTokenError
+    from airflow_provider_trackunit.iris.errors import IrisError
 
 # A token is renewed this long before it expires, so that a request never leaves with one that dies on the
 # way; a tenth of the lifetime where that is shorter.
@@ -22,6 +22,9 @@ _RENEW_AHEAD_S: Final = 60.0
 
 # How long credentials that were refused are not tried again: as long as threads of one task take to begin.
 _REFUSED_FOR_S: Final = 5.0
+
+# A pause may be asked for by mistake; after so long the endpoint is asked again.
+_LONGEST_HOLD_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class TokenKeeper:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._token: Token | None = None
-        self._refusal: IrisTokenError | None = None
-        self._refused_at = -math.inf
+        self._refusal: IrisError | None = None
+        self._refused_until = -math.inf
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -67,13 +70,16 @@ class TokenKeeper:
 
         :raises IrisTokenError: when the credentials were refused a moment ago. A dozen threads that begin together must
             not each try a secret that is wrong: accounts are locked for that
+        :raises IrisError: when the endpoint said to keep away, and that time is not over
         """
         with self._lock:
-            token, refusal, refused_at = self._token, self._refusal, self._refused_at
+            token, refusal, refused_until = self._token, self._refusal, self._refused_until
         now = self._clock()
-        if refusal is not None and now - refused_at < _REFUSED_FOR_S:
+        if refusal is not None and now < refused_until:
             # Each caller's own, because a traceback grows with every raise.
-            raise copy.copy(refusal)
+            own = copy.copy(refusal)
+            own.retry_after = None if refusal.retry_after is None else refused_until - now
+            raise own
         return token if token is not None and now < token.renew_at else None
 
     def keep(self, token: Token) -> None:
@@ -81,10 +87,11 @@ class TokenKeeper:
         with self._lock:
             self._token, self._refusal = token, None
 
-    def keep_refusal(self, error: IrisTokenError) -> None:
-        """Enter that the token endpoint refuses these credentials."""
+    def keep_refusal(self, error: IrisError) -> None:
+        """Enter that the token endpoint refuses these credentials, or says how long to keep away."""
+        refused_for_s = min(error.retry_after or _REFUSED_FOR_S, _LONGEST_HOLD_S)
         with self._lock:
-            self._refusal, self._refused_at = error, self._clock()
+            self._refusal, self._refused_until = error, self._clock() + refused_for_s
 
     def discard(self, token: Token) -> None:
         """Drop a token that IRIS refused, unless another caller has replaced it already."""
