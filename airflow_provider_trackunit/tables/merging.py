@@ -40,7 +40,7 @@ def merge(connection: Any, table_name: str, rows: pa.Table, *, key: Sequence[str
     one transaction. The table is made when it is missing, with the key as its primary key; columns that it has
     besides keep what they have.
 
-    :param connection: of ``duckdb`` (1.4 or newer), of psycopg 2 or 3, or what Airflow's ``PostgresHook.get_conn`` returns. What was
+    :param connection: of ``duckdb`` (1.4 or newer, not 1.5.0), of psycopg 2 or 3, or what Airflow's ``PostgresHook.get_conn`` returns. What was
         begun on it is ended too; it is not closed
     :param table_name: the table, or ``schema.table``; a schema that is missing is made
     :param rows: what :func:`readings`, :func:`machine_days` or :func:`site_visits` returned, or any table of these

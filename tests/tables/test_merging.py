@@ -37,9 +37,12 @@ def test_a_connection_of_another_database_is_refused() -> None:
         database_of(sqlite3.connect(":memory:"))
 
 
-def test_a_duckdb_that_is_too_old_is_refused(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duckdb, "__version__", "1.3.2")
-    with pytest.raises(TypeError, match=r"DuckDB 1\.3\.2 is too old"):
+@pytest.mark.parametrize(("version", "told"), [("1.3.2", "is too old"), ("1.5.0", "dies when it writes")])
+def test_a_duckdb_that_is_too_old_or_broken_is_refused(
+    connection: Any, monkeypatch: pytest.MonkeyPatch, version: str, told: str
+) -> None:
+    monkeypatch.setattr(duckdb, "__version__", version)
+    with pytest.raises(TypeError, match=f"DuckDB {version} {told}"):
         merge(connection, "days", pa.table({"id": ["a"]}), key=["id"])
 
 

@@ -53,7 +53,7 @@ class Database(Protocol):
 def database_of(connection: Any) -> Database:
     """Return what a connection is of.
 
-    :raises TypeError: when it is of none that is known, or of a DuckDB before 1.4
+    :raises TypeError: when it is of none that is known, or of DuckDB 1.5.0 or one before 1.4
     """
     if "duckdb" in type(connection).__module__:
         return DuckDB(connection)

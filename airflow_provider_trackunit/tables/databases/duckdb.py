@@ -11,22 +11,25 @@ if TYPE_CHECKING:
 _STAGED: Final = "iris_staged_rows"
 # Older ones put the defaults into a user's own columns when ON CONFLICT updates a row that has a list.
 _OLDEST: Final = (1, 4)
+# Breaks its own memory when it writes a file that has a primary key (duckdb/duckdb#21270), and the process dies.
+_BROKEN: Final = "1.5.0"
 
 
 class DuckDB:
     """A connection of DuckDB.
 
     :param connection: as ``duckdb.connect`` gives it
-    :raises TypeError: when it is of a DuckDB that is too old
+    :raises TypeError: when it is of a DuckDB that is too old, or of 1.5.0
     """
 
     def __init__(self, connection: Any) -> None:
         import duckdb
 
-        if tuple(map(int, duckdb.__version__.split(".")[:2])) < _OLDEST:
-            raise TypeError(
-                f"DuckDB {duckdb.__version__} is too old to be merged into; 1.4 or newer is needed"
-            )
+        version = duckdb.__version__
+        if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+            raise TypeError(f"DuckDB {version} is too old to be merged into; 1.4 or newer is needed")
+        if version == _BROKEN:
+            raise TypeError(f"DuckDB {version} dies when it writes a table with a key; take another version")
         self._connection = connection
         self.errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
