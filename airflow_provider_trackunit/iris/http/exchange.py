@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
 from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
@@ -26,6 +26,7 @@ from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token
 from airflow_provider_trackunit.iris.http.answers.judging import check
 from airflow_provider_trackunit.iris.http.observing import observed
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
+from airflow_provider_trackunit.iris.http.pacing.learning import LONGEST_PAUSE_OF_A_RATE_S
 from airflow_provider_trackunit.iris.http.retrying import RetryRules
 from airflow_provider_trackunit.iris.http.steps import GetToken, Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.tokens import (
@@ -57,10 +58,6 @@ class RequestArguments(TypedDict, total=False):
     query_params: Mapping[str, Any] | None
     json: Any
     headers: Mapping[str, Any] | None
-
-
-# A pause up to this is one of a rate; a longer one is that of single calls, of which the most frequent is one a minute.
-_LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,7 @@ class ClientCore:
         """
         request, counted = build_request(call), row.counted(call)
         steps = self._rules_of(call, row).repeated(
-            lambda: self._attempt(request, row, counted), lambda: self._pacer.let_through(counted)
+            lambda: self._attempt(request, row, counted), lambda: self._pacer.is_in_use(counted)
         )
         if self._observer is None:
             return steps
@@ -299,5 +296,5 @@ def _is_of_rate(error: IrisRateLimitError, turn: Turn, row: Endpoint) -> bool:
     if not row.has_two_limits:
         return False
     if error.retry_after:
-        return error.retry_after <= _LONGEST_PAUSE_OF_A_RATE_S
+        return error.retry_after <= LONGEST_PAUSE_OF_A_RATE_S
     return not turn.was_asked_before

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import tenacity
 
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.iris.http.pacing.learning import LONGEST_PAUSE_OF_A_RATE_S
 from airflow_provider_trackunit.iris.http.steps import Sleep
 
 if TYPE_CHECKING:
@@ -76,16 +77,16 @@ class RetryRules:
     def repeated(
         self,
         attempt: Callable[[], Generator[Step, Any, _T]],
-        let_through: Callable[[], int] = lambda: 0,
+        in_use: Callable[[], bool] = lambda: False,
     ) -> Generator[Step, Any, _T]:
         """Say how to get what an attempt gives, with as many attempts as the rules allow.
 
-        :param let_through: how many requests that share the limits of this one got through so far. A refusal uses up
-            no attempt while others do: the limit is in use, by us or by somebody else, and not in the way for good
+        :param in_use: whether requests that share the limits of this one got through of late. A refusal for a rate uses up
+            no attempt while they do: the limit is in use, by us or by somebody else, and not in the way for good
         :raises IrisError: that of the last attempt
         """
         pauses: list[float] = []
-        tries = _Tries(self, let_through)
+        tries = _Tries(self, in_use)
         # A new loop for each request. Its sleep only notes the pause: the client that does the steps sleeps.
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(tries.may_go_on),
@@ -96,7 +97,6 @@ class RetryRules:
         for again in loop:
             while pauses:
                 yield Sleep(pauses.pop())
-            tries.begin()
             with again:
                 return (yield from attempt())
         raise AssertionError("a loop of attempts ends with a result or an error")
@@ -120,20 +120,15 @@ class _Tries:
     """
 
     rules: RetryRules
-    let_through: Callable[[], int]
+    in_use: Callable[[], bool]
     used: int = 0
     pause_s: float = 0.0
-    before: int = 0
-
-    def begin(self) -> None:
-        """Note how many others got through until now."""
-        self.before = self.let_through()
 
     def may_go_on(self, error: BaseException) -> bool:
         """Enter how an attempt failed; return whether there is another, and say so in the log."""
         if not isinstance(error, IrisError):
             return False
-        others_get_through = _was_refused(error) and self.let_through() > self.before
+        others_get_through = _refused_for_a_rate(error) and self.in_use()
         self.used += not others_get_through
         wait_s = self.rules.next_wait_s(self.used, error)
         if wait_s is None:
@@ -148,5 +143,7 @@ class _Tries:
         return True
 
 
-def _was_refused(error: IrisError) -> bool:
-    return isinstance(error, IrisRateLimitError) and error.status is not None
+def _refused_for_a_rate(error: IrisError) -> bool:
+    """Return whether IRIS itself refused, and for a while that is one of a rate: a metered call has one retry."""
+    is_refusal = isinstance(error, IrisRateLimitError) and error.status is not None
+    return is_refusal and (error.retry_after or 0.0) <= LONGEST_PAUSE_OF_A_RATE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -202,3 +203,42 @@ def test_clients_of_one_account_heed_what_one_of_them_was_told() -> None:
     server.world.run()
     assert one.core._pacer is other.core._pacer
     assert server.refused <= len(server.log) / 10
+
+
+class AtRandom:
+    """Lets the first through, and refuses others at random."""
+
+    def __init__(self, share: float, seed: int) -> None:
+        self._share = 0.0
+        self._later = share
+        self._chance = random.Random(seed)  # noqa: S311 - no secret is drawn
+
+    def take(self, _now: float) -> bool:
+        share, self._share = self._share, self._later
+        return self._chance.random() >= share
+
+
+@pytest.mark.parametrize("threads", [1, 4, 8])
+@pytest.mark.parametrize("share", [0.5, 0.7])
+@pytest.mark.parametrize("seed", range(4))
+def test_requests_that_are_refused_at_random_all_come_through(share: float, seed: int, threads: int) -> None:
+    crew = crew_behind(lambda: AtRandom(share, seed))
+    crew.work(PAGES[:60], threads)
+    assert (crew.errors, len(crew.done)) == ([], 60)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_beside_a_foreign_client_that_uses_up_a_limit_a_walk_still_ends(share: float, threads: int) -> None:
+    crew = crew_behind(lambda: TokenBucket(5, 1, burst=5))
+    crew.server.foreign_client(ASSETS, 1 / (5 * share), until=600)
+    crew.take(PAGES[:60], threads)
+    crew.world.run()
+    assert (crew.errors, len(crew.done)) == ([], 60)
+
+
+def test_where_nothing_gets_through_any_more_the_attempts_are_used_up() -> None:
+    crew = crew_behind(lambda: TokenBucket(5, 1e6, burst=5))
+    took_s = crew.work(PAGES[:6], threads=1)
+    assert len(crew.errors) == 1
+    assert took_s < 60 + 3 * 30

@@ -1,7 +1,7 @@
 """Whether and when a request that failed may leave again."""
 
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -102,14 +102,12 @@ def test_a_wait_without_retry_after_is_never_longer_than_allowed() -> None:
     assert rules.wait_s(8, IrisServerError("e")) == 3.0
 
 
-def attempts(
-    rules: RetryRules, *outcomes: Any, let_through: Sequence[int] = ()
-) -> tuple[int, list[float], Any]:
+def attempts(rules: RetryRules, *outcomes: Any, in_use: bool = False) -> tuple[int, list[float], Any]:
     """Return how often a call was made, what was slept, and what came of it.
 
-    :param let_through: how many other requests got through at each look at them
+    :param in_use: whether other requests of its limits got through of late
     """
-    made, left, others = [], list(outcomes), iter(let_through)
+    made, left = [], list(outcomes)
 
     def attempt() -> Generator[Step, Any, Any]:
         made.append(1)
@@ -120,7 +118,7 @@ def attempts(
         return outcome
 
     slept: list[float] = []
-    steps = rules.repeated(attempt, lambda: next(others, 0))
+    steps = rules.repeated(attempt, lambda: in_use)
     try:
         while True:
             step = next(steps)
@@ -170,21 +168,23 @@ REFUSED = IrisRateLimitError("refused", status=429)
 
 def test_a_refusal_uses_up_no_attempt_while_others_get_through() -> None:
     rules = RetryRules(2, 120.0, safe=True, chance=lambda: 1.0)
-    others_go_on = [0, 1, 1, 2, 2, 3]
-    assert attempts(rules, REFUSED, REFUSED, REFUSED, "ok", let_through=others_go_on) == (4, [1.0] * 3, "ok")
+    assert attempts(rules, REFUSED, REFUSED, REFUSED, "ok", in_use=True) == (4, [1.0] * 3, "ok")
 
 
 @pytest.mark.parametrize(
-    ("error", "others"),
+    ("error", "in_use", "slept"),
     [
-        pytest.param(REFUSED, [0, 0, 0, 0], id="nothing gets through"),
-        pytest.param(FAILED, [0, 1, 1, 2], id="an error that is no refusal"),
-        pytest.param(IrisRateLimitError("held back"), [0, 1, 1, 2], id="a request that was not sent"),
+        pytest.param(REFUSED, False, 1.0, id="nothing gets through"),
+        pytest.param(FAILED, True, 1.0, id="an error that is no refusal"),
+        pytest.param(IrisRateLimitError("held back"), True, 1.0, id="a request that was not sent"),
+        pytest.param(
+            IrisRateLimitError("metered", status=429, retry_after=61.0), True, 61.25, id="a metered call"
+        ),
     ],
 )
-def test_everything_else_uses_up_an_attempt(error: IrisError, others: list[int]) -> None:
+def test_everything_else_uses_up_an_attempt(error: IrisError, in_use: bool, slept: float) -> None:
     rules = RetryRules(2, 120.0, safe=True, chance=lambda: 1.0)
-    assert attempts(rules, error, error, "ok", let_through=others) == (2, [1.0], error)
+    assert attempts(rules, error, error, "ok", in_use=in_use) == (2, [slept], error)
 
 
 def test_each_retry_is_logged_with_attempt_wait_and_reason(caplog: pytest.LogCaptureFixture) -> None:

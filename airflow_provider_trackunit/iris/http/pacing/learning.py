@@ -51,7 +51,7 @@ _SEARCH: Final = 2.0
 _LEAST_PER_S: Final = 0.5
 
 # A longer pause is that of a budget, and says nothing about a rate.
-_LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
+LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
 
 # The pause after a refusal that names none: the shortest window that is documented anywhere, and twice as long after
 # each refusal with no answer in between.
@@ -136,15 +136,19 @@ class LearnedRate:
         if is_new:
             self._own_pause_s = min(max(2 * self._own_pause_s, _OWN_PAUSE_S), _LONGEST_OWN_PAUSE_S)
         pause_s = pause_s or max(self._own_pause_s, _OWN_PAUSE_S)
-        if is_new and pause_s <= _LONGEST_PAUSE_OF_A_RATE_S:
+        if is_new and pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
             self._cut(now, pause_s)
         self.hold(now + pause_s)
         return pause_s
 
+    def is_in_use(self, now: float) -> bool:
+        """Return whether a call was let through of late: the limit is one that is shared, and not in the way for good."""
+        return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S
+
     def is_idle(self, now: float) -> bool:
         """Return whether what was learned is too old to matter."""
         last = max(self._answered[-1] if self._answered else -math.inf, self._cut_at)
-        return max(self._held_until, last + _LONGEST_PAUSE_OF_A_RATE_S) <= now
+        return max(self._held_until, last + LONGEST_PAUSE_OF_A_RATE_S) <= now
 
     def _search(self) -> None:
         """Try more once more calls were borne than the bucket can have held."""

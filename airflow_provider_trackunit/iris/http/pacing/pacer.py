@@ -108,10 +108,12 @@ class Pacer:
             lanes = [self._lane(name, rate) for name, rate in counted.paced]
         return Turn(self, lanes, counted.one_by_one)
 
-    def let_through(self, counted: Counted) -> int:
-        """Return how many requests that share these limits were let through so far."""
+    def is_in_use(self, counted: Counted) -> bool:
+        """Return whether a request that shares these limits was let through of late, by a rate and not by single calls."""
         with self._lock:
-            return sum(self._lane(name, rate).learned.let_through for name, rate in counted.paced)
+            now = self._now()
+            lanes = [self._lane(name, rate) for name, rate in counted.paced]
+            return any(lane.learned.is_in_use(now) for lane in lanes if not lane.is_metered)
 
     def calls_left(self, counted: Counted) -> int | None:
         """Return how many more requests the metered limits among these let through now; None where none is metered.
