@@ -66,7 +66,7 @@ bench: ## Measure imports, requests and transfers beside what people use today
 system: ## Kill the triggerer, take the API away, watch and run the examples in a real Airflow
 	@$(READY) -m tests.system
 
-thirty-days: ## Bring a month of 300 machines into two databases under kills, and check it against the truth (a quarter of an hour)
+thirty-days: ## Bring a month of 300 machines into two databases under kills, and check it against the truth (half an hour)
 	@$(READY) -m tests.tables.thirty_days
 
 soak: ## Let twelve hours of a day's schedule pass in nine minutes, under faults, and check what came of it
