@@ -35,7 +35,7 @@ model: ## Let 2,000 sequences of 30 steps happen to a transfer: kills, faults, t
 	@$(READY) -m pytest --hypothesis-profile=sequences tests/iris/export/test_model.py
 
 reader: ## Follow a result in a folder and in S3 while its writers are killed at random (four minutes)
-	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR $(READY) -m tests.airflow.reader_beside_writers
+	@export AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR; $(READY) -m tests.airflow.reader_beside_writers
 
 tables: ## Make machine days of 1,000 fleets on Arrow, in DuckDB and in a PostgreSQL, and merge into both
 	@$(READY) -m pytest --hypothesis-profile=fleets tests/tables tests/tables/against_postgresql.py
