@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Eight of ten assets are machines of the feed.
 _ASSETS_PER_MACHINE = 10 / 8
+# In fewer, nothing is there yet in the middle that could be lost and back-filled.
+_FEWEST_DAYS = 3
 
 
 def main() -> None:
@@ -39,10 +41,12 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.tables.thirty_days", description=__doc__)
     parser.add_argument("--machines", type=int, default=300)
-    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--days", type=int, default=30, help="three or more")
     parser.add_argument("--seed", type=int, default=None, help="of a former run; without it, a new one")
     parser.add_argument("--without-postgresql", action="store_true", help="DuckDB alone")
     options = parser.parse_args()
+    if options.days < _FEWEST_DAYS:
+        parser.error(f"--days: {_FEWEST_DAYS} or more")
     interrupt_once()  # so that it ends what it started, however it is ended
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     begun = time.monotonic()

@@ -9,14 +9,12 @@ import pyarrow as pa
 
 from airflow_provider_trackunit.emulator.machines.feed import Feed
 from airflow_provider_trackunit.emulator.machines.identity import Names, index_of_asset
-from airflow_provider_trackunit.emulator.machines.stays import Stays
-from airflow_provider_trackunit.emulator.machines.work import machine
+from airflow_provider_trackunit.emulator.machines.stays import Place, Stays
+from airflow_provider_trackunit.emulator.machines.troubles import Sample
 from airflow_provider_trackunit.emulator.settings import Settings, changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from airflow_provider_trackunit.emulator.machines.troubles import Sample
 
 #: What is asked for of every machine, and which members of a reading are which metrics.
 DATAPOINTS: Final = {
@@ -64,18 +62,20 @@ class Books:
         """Return whether a name leads to this asset, and not to another one of the same name."""
         return index_of_asset(self.feed.seed, asset_id) == self.names.index_of(name)
 
-    def before(self, name: str, datapoint: str, at: float, now: float) -> float:
-        """Return when the last reading at or before a moment was taken; there must be one."""
+    def before(self, name: str, datapoint: str, at: float, now: float) -> float | None:
+        """Return when the last reading at or before a moment was taken."""
         last = self.feed.last_sample(self._index(name), datapoint, at, now)
-        if last is None:
-            raise ValueError(f"{name} had reported no {datapoint} before {at}")
-        return last.taken
+        return last and last.taken
 
-    def gain(self, name: str, column: str, since: float, until: float) -> float:
-        """Return what a machine really did of something between two moments."""
-        worker = machine(self.feed.seed, self._index(name))
-        gain: float = getattr(worker.counters(until).less(worker.counters(since)), column)
-        return gain
+    def place(self, name: str, at: float) -> Place:
+        """Return where a machine really was at a moment."""
+        return self.feed.stays.place(self._index(name), at)
+
+    def shown(self, name: str, datapoint: str, at: float, *, twin: bool = False) -> float:
+        """Return what a counter shows in a reading taken at a moment, or in the second reading of that moment."""
+        reading = self.feed.reading(self._index(name), datapoint, Sample(at, at, twin=twin))
+        (member,) = DATAPOINTS[datapoint].values()
+        return float(reading[member])
 
     def _index(self, name: str) -> int:
         index = self.names.index_of(name)

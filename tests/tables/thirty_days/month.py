@@ -13,11 +13,11 @@ from pyarrow import parquet
 from airflow_provider_trackunit.emulator import REAL_FLEET
 from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.results import read_records
-from airflow_provider_trackunit.tables import readings
+from airflow_provider_trackunit.tables import readings, site_visits
 from airflow_provider_trackunit.transfers import Incremental, IrisToObjectStorageOperator
 from tests.tables.thirty_days.fleet import DATAPOINTS, Books, Window
 from tests.tables.thirty_days.lake import Death, KilledError
-from tests.tables.thirty_days.warehouses import STEPS, Warehouses
+from tests.tables.thirty_days.warehouses import STEPS, Load, Warehouses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,7 @@ FLEET: Final = "/public/api/aemp/v2/15143/-3/Fleet"
 SERIES: Final = f"{FLEET}/Equipment/ID/{{pin}}/{{datapoint}}/{{from}}/{{until}}"
 BUCKET: Final = "s3://lake@bucket"
 STATE: Final = "state/_series.json"
+STAYS: Final = "/api/site/v1/sites/history"
 
 #: In Copenhagen the clocks go forward on the 29th.
 BEGIN: Final = dt.datetime(2026, 3, 9, tzinfo=dt.UTC)
@@ -39,6 +40,8 @@ HALF_A_DAY: Final = dt.timedelta(hours=12)
 _LATEST_BY: Final = dt.timedelta(days=2)
 #: Whatever is late by no more than that is read; runs begin up to twenty minutes after their end.
 LOOKBACK: Final = _LATEST_BY + dt.timedelta(hours=1)
+#: A stay is listed by its beginning, and lasts less than five days: so long it is looked at again, until it has ended.
+STAYS_LOOKBACK: Final = dt.timedelta(days=6)
 _MOST_DELAY_S: Final = 1200
 
 #: Everything that real fleets do, with a reading each hour, so that a month is a matter of minutes (one machine of ten
@@ -198,13 +201,13 @@ class Month:
     # -- one run
 
     def _run(self, run: Run, *, kills: int) -> None:
-        """Let a run happen: fleet, series, load, each tried again when it is killed; the third kill is the end of it."""
+        """Let a run happen: fleet, series, stays, load, tried again when it is killed; the third kill is the end of it."""
         self._first_tried.setdefault(run.run_id, self.now.timestamp())
         for tried in range(3):
             self.story.tries += 1
             death = self._death() if tried < kills else None
             try:
-                fleet, series = self._transferred(run, death)
+                fleet, series, stays = self._transferred(run, death)
                 break
             except KilledError:
                 self.story.kills[(death.of if death else "") or "any operation"] += 1
@@ -213,8 +216,8 @@ class Month:
         else:
             self.story.failed.append(run.run_id)
             return
-        self._check_parts(fleet, series)
-        self._load(fleet, series)
+        self._check_parts(fleet, series, stays)
+        self._load(fleet, series, stays)
         self._compare(series, self._first_tried[run.run_id])
 
     def _death(self) -> Death:
@@ -222,7 +225,7 @@ class Month:
         nth = self._chance.randint(1, 40) if not of else self._chance.randint(1, 4)
         return Death(nth, of, self._chance.choice(("before", "after")))
 
-    def _transferred(self, run: Run, death: Death | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _transferred(self, run: Run, death: Death | None) -> list[dict[str, Any]]:
         # Some die on their way to the fleet, most on their way to its series.
         early = self._chance.random() < 0.2
         forget_limits()
@@ -246,7 +249,18 @@ class Month:
                 per_item=True,
             ),
         ).execute(_context(run, "series"))
-        return fleet, series
+        stays = self._operator(
+            run,
+            "stays",
+            STAYS,
+            query_params={"fromTime": "{from}", "toTime": "{until}"},
+            incremental=Incremental(
+                state=f"{BUCKET}/state/_stays.json",
+                start=f"{BEGIN:%Y-%m-%dT%H:%M:%SZ}",
+                lookback=STAYS_LOOKBACK,
+            ),
+        ).execute(_context(run, "stays"))
+        return [fleet, series, stays]
 
     def _operator(self, run: Run, task: str, endpoint: str, **arguments: Any) -> IrisToObjectStorageOperator:
         return IrisToObjectStorageOperator(
@@ -260,20 +274,21 @@ class Month:
             **arguments,
         )
 
-    def _load(self, fleet: dict[str, Any], series: dict[str, Any]) -> None:
+    def _load(self, fleet: dict[str, Any], series: dict[str, Any], stays: dict[str, Any]) -> None:
         rows = readings([fleet, series])
         self.story.rows += len(rows)
         since = min(rows["observed_at"].to_pylist()).date() - dt.timedelta(days=1)
+        load = Load(rows, since, site_visits(stays))
         fate = self._chance.random()
         if fate < 0.1 and self._warehouses.postgresql is not None:
-            self._warehouses.load_while_it_goes_away(rows, since, self._chance)
+            self._warehouses.load_while_it_goes_away(load, self._chance)
             return
         if fate < 0.3:
             try:
-                self._warehouses.load(rows, since, dies_after=self._chance.randrange(STEPS))
+                self._warehouses.load(load, dies_after=self._chance.randrange(STEPS))
             except KilledError:
                 self.story.loads_killed += 1
-        self._warehouses.load(rows, since)
+        self._warehouses.load(load)
 
     # -- what is seen at once
 

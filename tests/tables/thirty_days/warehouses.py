@@ -1,11 +1,11 @@
-"""The two databases that every run is loaded into, in four merges any of which can be the last thing a process did."""
+"""The two databases that every run is loaded into, in six merges any of which can be the last thing a process did."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import duckdb
 import psycopg
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
-STEPS: Final = 4
+STEPS: Final = 6
+
+
+class Load(NamedTuple):
+    """What a run brings: its readings, the first day that they can change, and its visits of sites."""
+
+    readings: Any
+    since: dt.date
+    visits: Any
 
 
 class Warehouses:
@@ -60,40 +68,41 @@ class Warehouses:
         """Those that there are."""
         return [one for one in (self.duckdb, self.postgresql) if one is not None]
 
-    def load(self, rows: Any, since: dt.date, *, dies_after: int | None = None) -> None:
-        """Merge readings, and make the days of them, in both.
+    def load(self, load: Load, *, dies_after: int | None = None) -> None:
+        """Merge readings and visits, and make the days of the readings, in both.
 
-        :param dies_after: the process ends after so many of the four merges; None for not
+        :param dies_after: the process ends after so many of the six merges; None for not
         :raises KilledError: when it does
         """
-        for step, merging in enumerate(self._steps(rows, since)):
+        for step, merging in enumerate(self._steps(load)):
             if step == dies_after:
                 self.close()
                 self._open()
                 raise KilledError("load")
             merging()
 
-    def _steps(self, rows: Any, since: dt.date) -> list[Callable[[], int]]:
+    def _steps(self, load: Load) -> list[Callable[[], int]]:
         steps: list[Callable[[], int]] = []
         for connection in self.connections:
-            steps.append(partial(merge, connection, "readings", rows))
-            steps.append(partial(merge_machine_days, connection, time_zone=self._time_zone, since=since))
+            steps.append(partial(merge, connection, "readings", load.readings))
+            steps.append(partial(merge_machine_days, connection, time_zone=self._time_zone, since=load.since))
+            steps.append(partial(merge, connection, "site_visits", load.visits))
         return steps
 
-    def load_while_it_goes_away(self, rows: Any, since: dt.date, chance: Random) -> None:
+    def load_while_it_goes_away(self, load: Load, chance: Random) -> None:
         """Merge while PostgreSQL ends the session at some moment; what was not merged then is merged again."""
         end = threading.Timer(
             chance.random(), _end_session, (self._reached, self.postgresql.info.backend_pid)
         )
         end.start()
         try:
-            self.load(rows, since)
+            self.load(load)
         except MergeError:
             self.went_away += 1
         end.join()
         self.close()
         self._open()
-        self.load(rows, since)
+        self.load(load)
 
     def forget(self, first: dt.datetime, last: dt.datetime) -> None:
         """Lose everything of a time, as after a mistake by hand."""
@@ -102,6 +111,8 @@ class Warehouses:
             mark = "?" if connection is self.duckdb else "%s"
             times = f"observed_at >= {mark} AND observed_at <= {mark}"
             cursor.execute(f"DELETE FROM readings WHERE {times}", (first, last))  # noqa: S608 - ours
+            entered = times.replace("observed_at", "entered_at")
+            cursor.execute(f"DELETE FROM site_visits WHERE {entered}", (first, last))  # noqa: S608 - ours
             cursor.execute(
                 f"DELETE FROM machine_days WHERE day BETWEEN {mark} AND {mark}",  # noqa: S608 - ours
                 (first.date(), last.date()),
