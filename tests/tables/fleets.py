@@ -7,7 +7,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pytest
 from hypothesis import strategies as st
 
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS, READINGS
@@ -27,11 +26,6 @@ ZONES = {
     "Pacific/Kiritimati": dt.date(2026, 1, 1),
     "Pacific/Pago_Pago": dt.date(2024, 2, 29),
 }
-
-#: For tests that merge, or ask for the days since one: an Airflow with packages of its time may have an older one.
-needs_newer_duckdb = pytest.mark.skipif(
-    tuple(map(int, duckdb.__version__.split(".")[:2])) < (1, 4), reason="DuckDB before 1.4 is refused"
-)
 
 _US = dt.timedelta(microseconds=1)
 # From a day's beginning: just before, sharp, just after, and times in between.

@@ -14,14 +14,10 @@ import pytest
 from airflow_provider_trackunit.tables.databases import database_of
 from airflow_provider_trackunit.tables.merging import MergeError, merge
 
-from .fleets import needs_newer_duckdb
 from .merges import *  # noqa: F403 - the tests that both databases pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-pytestmark = needs_newer_duckdb
 
 
 @pytest.fixture

@@ -243,6 +243,16 @@ def test_an_older_result_makes_no_conflict_and_takes_none_away(tmp_path: Path) -
     assert told(older, newer, newest) == [("ACM1", HOURS, 5.0, ["conflict"])]
 
 
+def test_a_snapshot_that_finished_last_stands_though_it_has_one_of_two_readings(tmp_path: Path) -> None:
+    series = result(
+        tmp_path, SERIES, [of("ACM1", HOURS, hours(v, MORNING)) for v in (9, 8)], "2026-01-15T05:45:00Z"
+    )
+    snapshot = result(tmp_path, FLEET, [equipment("ACM1", **{HOURS: hours(8, MORNING)})])
+    assert told(series) == [("ACM1", HOURS, 9.0, ["conflict"])]
+    assert told(series, snapshot) == [("ACM1", HOURS, 8.0, [])]
+    assert told(snapshot, series | {"finished_at": "2026-01-16T05:00:00Z"}) == told(series)
+
+
 def test_a_reading_is_from_the_future_when_it_is_more_than_five_minutes_after_its_result(
     tmp_path: Path,
 ) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_trackunit.tables.merging import merge, merge_machine_days
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
 
 from . import reference
-from .fleets import ZONES, days_table, in_duckdb, needs_newer_duckdb, readings, readings_table
+from .fleets import ZONES, days_table, in_duckdb, readings, readings_table
 
 #: An example is a fleet, which takes as long as five examples of a simpler property.
 EXAMPLES = settings().max_examples // 5
@@ -32,7 +32,6 @@ def test_all_forms_say_what_the_rules_say(zone: str, data: st.DataObject) -> Non
     assert in_duckdb(table, zone).to_pylist() == on_arrow.to_pylist()
 
 
-@needs_newer_duckdb
 @settings(max_examples=EXAMPLES // 2)
 @given(zone=st.sampled_from(list(ZONES)), after=st.integers(-3, 3), data=st.data())
 def test_the_days_since_one_are_the_same_as_among_all(zone: str, after: int, data: st.DataObject) -> None:
@@ -43,7 +42,6 @@ def test_the_days_since_one_are_the_same_as_among_all(zone: str, after: int, dat
     assert in_duckdb(table, zone, since).to_pylist() == expected.to_pylist()
 
 
-@needs_newer_duckdb
 @settings(max_examples=EXAMPLES // 4)
 @given(first=readings("UTC"), then=readings("UTC"))
 def test_merged_load_by_load_the_days_are_those_of_all_readings(
