@@ -48,7 +48,9 @@ transfer itself uses.
 
 Own columns are named by path and type. A path is that of JMESPath: members with dots between, `[0]` for an element of a
 list, double quotes around other names, `@` for the record itself; so `"lon": ("geometry.coordinates[0]", "double")`.
-A path, type or name that cannot be used is refused before anything is asked for.
+A path, type or name that cannot be used is refused before anything is asked for. One that leads nowhere is told in the log, with
+its column, once the first part is written: the column is null, what it was meant for is in `_extra`, and the task goes on, because
+IRIS leaves members out and perhaps no machine of today has that one.
 
 The source of each table is a page of the [developer hub](https://developers.trackunit.com); "seen" says that public clients
 of the API have it.

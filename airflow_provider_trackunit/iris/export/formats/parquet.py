@@ -80,6 +80,8 @@ class ParquetEncoding:
         self._taker = Taker(columns)
         self._arrow = _load_arrow()
         self._schema = _schema(self._arrow, columns)
+        # Of the caller's own, those that nothing was found for and that nobody was told of; the catalogue's have a source.
+        self._doubted = {one.name for one in columns if not one.source and one.path}
 
     def encode(self, lines: bytes, before: _Block | None) -> _Block:
         """Return the lines as columns.
@@ -121,17 +123,22 @@ class ParquetEncoding:
         return sink.getvalue()
 
     def _tell_of_wrong_paths(self, blocks: Sequence[_Block]) -> None:
-        """Warn of a column of the caller's own that nothing was found for; those of the catalogue have a source."""
-        found = frozenset[str]().union(*(block.found for block in blocks))
+        """Warn, once, of a column of the caller's own that nothing was found for.
+
+        It is no error: IRIS leaves members out, and no machine of today's may have what the column is for.
+        """
+        self._doubted.difference_update(*(block.found for block in blocks))
         for column in self._columns if blocks else ():
-            if not column.source and column.name not in found and column.path:
+            if column.name in self._doubted:
                 log.warning(
-                    "columns[%r]: none of the %d records of a part has anything at %s. Is the path right? The column is "
-                    "null, and what no column takes is in _extra",
+                    "columns[%r]: none of the %d records of the first part has anything at %s. Is the path right? "
+                    "The column is null, and what no column takes is in _extra",
                     column.name,
                     blocks[-1].records,
                     column.path,
                 )
+        if blocks:
+            self._doubted.clear()
 
     def _taken(self, lines: bytes) -> Iterator[Taken]:
         records = lines.removesuffix(b"\n").split(b"\n")
