@@ -29,10 +29,12 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from airflow_provider_trackunit.databases import open_database
+from airflow_provider_trackunit.emulator import REAL_FLEET, IrisEmulator
 from airflow_provider_trackunit.tables import machine_days
 from airflow_provider_trackunit.tables.merging import MergeError, merge, merge_machine_days
-from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS
+from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS, READINGS
 from airflow_provider_trackunit.tables.sql import machine_days_query
+from dev.demo_report import held_against
 from dev.parts import LOOPBACK, Parts, free_port
 from tests.e2e.services import READY_WITHIN_S, start_postgres
 
@@ -43,6 +45,8 @@ from .merges import NOON, day, done, fetched, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from dev.airflow_home import AirflowHome
 
 
 @pytest.fixture(scope="session")
@@ -321,12 +325,16 @@ def test_what_was_begun_on_the_connection_goes_with_the_merge(connection: Any) -
     assert fetched(connection, "SELECT id FROM own") == [("mine",)]
 
 
+def as_airflow_writes_it(database: str) -> str:
+    """Return how to reach a database as the URI of an Airflow connection."""
+    told = conninfo_to_dict(database)
+    return f"postgresql://{told['user']}:{told['password']}@{told['host']}:{told['port']}/{told['dbname']}"
+
+
 def test_a_connection_of_airflow_is_merged_into_by_its_id(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = conninfo_to_dict(database)
-    address = f"{told['user']}:{told['password']}@{told['host']}:{told['port']}/{told['dbname']}"
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f"postgresql://{address}")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", as_airflow_writes_it(database))
     rows = pa.table({"asset": ["ACM1", "ACM2"], "hours": [1.5, None]})
     for changed in (2, 0):
         with open_database("warehouse") as connection:
@@ -336,3 +344,35 @@ def test_a_connection_of_airflow_is_merged_into_by_its_id(
             ("ACM1", 1.5),
             ("ACM2", None),
         ]
+
+
+def test_the_example_brings_two_mornings_into_postgresql_by_one_parameter(
+    database: str, migrated_home: AirflowHome, tmp_path: Path
+) -> None:
+    """Through a real Airflow, of a fleet that is as troublesome as a real one, and held against what it really did."""
+    home = migrated_home.copied(tmp_path / "home")
+    zone, last = "Europe/Copenhagen", dt.date(2026, 1, 14)
+    params = {"output": f"file://{tmp_path / 'output'}", "database": "warehouse", "time_zone": zone}
+    with IrisEmulator.start(assets=40, process=True) as iris:
+        iris.settings(**REAL_FLEET)
+        iris.set_date("2026-01-14T05:00:00Z")
+        loads = []
+        for morning in ("2026-01-14T05:00:00Z", "2026-01-15T05:00:00Z"):
+            if loads:
+                iris.advance(86_400)
+            warehouse = {"AIRFLOW_CONN_WAREHOUSE": as_airflow_writes_it(database)}
+            given = params | {"start": "2026-01-08T00:00:00Z"}
+            tasks = home.test_dag(
+                "iris_machine_days", iris.connection_json(), morning, 300, given, **warehouse
+            )
+            loads.append(tasks["load"].result)
+        truth = iris.truth(f"{last}", zone)
+    assert all(changed for load in loads for changed in load.values())
+    with closing(psycopg.connect(database)) as connection:
+        rows = [dict(zip(READINGS.names, row, strict=True)) for row in fetched(connection, "TABLE readings")]
+        found = days_in(connection, "TABLE machine_days")
+        (visits,) = fetched(connection, "SELECT count(*), count(site_name), count(seconds) FROM site_visits")
+    assert found == machine_days(readings_table(rows), time_zone=zone).to_pylist()
+    assert visits[0] == visits[1] > visits[2] > 0
+    right, of = held_against(truth, [one for one in found if one["day"] == last])
+    assert right == of > 10
