@@ -101,7 +101,8 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
 
     client = IrisClient(Credentials("client", "secret", "user", "password", auth_url=f"{url}/token"), url)
     encoding = ParquetEncoding(columns_for(PATH))
-    encoding.join([])  # start-up, which is not counted: its first use loads what it needs
+    # Start-up, which is not counted: its first use loads what it needs, pandas too where that is installed.
+    encoding.join([encoding.encode(b"{}\n", None)])
     store = FolderStore.at(f"file://{folder}", None)
     request = ExportRequest(
         PATH, folder, [make_call(url, PATH)], encoding=encoding, max_concurrency=concurrency

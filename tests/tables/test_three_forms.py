@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import duckdb
 import pyarrow.compute as pc
@@ -55,4 +56,22 @@ def test_merged_load_by_load_the_days_are_those_of_all_readings(
         stored = database.sql("SELECT * FROM machine_days ORDER BY asset, day").to_arrow_table()
     newest = {(one["asset"], one["metric"], one["observed_at"]): one for one in [*first, *then]}
     expected = days_table(reference.machine_days(newest.values(), "UTC"))
+    assert stored.to_pylist() == expected.to_pylist()
+
+
+@settings(max_examples=EXAMPLES // 4)
+@given(zone=st.sampled_from(list(ZONES)), data=st.data())
+def test_days_made_load_by_load_since_the_oldest_that_each_brought_are_those_of_all_readings(
+    zone: str, data: st.DataObject
+) -> None:
+    """Whatever comes late, and whichever of its flags a reading has the next time."""
+    newest: dict[tuple[Any, ...], reference.Reading] = {}
+    with duckdb.connect() as database:
+        for load in data.draw(st.lists(readings(zone), min_size=2, max_size=4)):
+            newest |= {(one["asset"], one["metric"], one["observed_at"]): one for one in load}
+            merge(database, "readings", readings_table(load))
+            since = min((reference.day_of(one["observed_at"], zone) for one in load), default=None)
+            merge_machine_days(database, time_zone=zone, since=since)
+        stored = database.sql("SELECT * FROM machine_days ORDER BY asset, day").to_arrow_table()
+    expected = days_table(reference.machine_days(newest.values(), zone))
     assert stored.to_pylist() == expected.to_pylist()
