@@ -356,7 +356,7 @@ def test_the_example_brings_two_mornings_into_postgresql_by_one_parameter(
     with IrisEmulator.start(assets=40, process=True) as iris:
         iris.settings(**REAL_FLEET)
         iris.set_date("2026-01-14T05:00:00Z")
-        loads = []
+        loads: list[dict[str, int]] = []
         for morning in ("2026-01-14T05:00:00Z", "2026-01-15T05:00:00Z"):
             if loads:
                 iris.advance(86_400)

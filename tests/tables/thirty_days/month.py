@@ -156,12 +156,18 @@ class Month:
                 f"{run.end:%d %b %H:%M}: {run.file_format}, {self.story.rows:,} readings loaded so far"
             )
             if self.story.failed and self._chance.random() < 0.5:
-                if self.story.failed[-1] == run.run_id:
-                    # A run that died says for ten minutes that it is at work, and no other may begin.
-                    self._at(self.now + dt.timedelta(minutes=15))
-                self._clear(next(one for one in self.runs if one.run_id == self.story.failed[0]))
+                self._clear_the_first_that_failed(after=run)
         for run_id in list(self.story.failed):
-            self._clear(next(one for one in self.runs if one.run_id == run_id))
+            self._clear(self._named(run_id))
+
+    def _clear_the_first_that_failed(self, after: Run) -> None:
+        if self.story.failed[-1] == after.run_id:
+            # A run that died says for ten minutes that it is at work, and no other may begin.
+            self._at(self.now + dt.timedelta(minutes=15))
+        self._clear(self._named(self.story.failed[0]))
+
+    def _named(self, run_id: str) -> Run:
+        return next(run for run in self.runs if run.run_id == run_id)
 
     def _at(self, now: dt.datetime) -> None:
         self.now = now
