@@ -29,7 +29,8 @@ from airflow_provider_trackunit.iris.export.folder.checkpoint import (
 from airflow_provider_trackunit.iris.export.manifest import Manifest, Part, Run, Skipped, read_manifest
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response
-from airflow_provider_trackunit.iris.pages.frontier import Frontier, OpenWalk
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.walk import OpenWalk
 from tests.fuzz.documents import VALUES, hostile, nearly
 from tests.fuzz.wires import JSON, ORIGIN, with_threads
 from tests.iris.export.stores import Killed, MemoryStore, MortalStore, result_of

@@ -24,7 +24,7 @@ from airflow_provider_trackunit.iris.export.manifest import (
     utc_text,
 )
 from airflow_provider_trackunit.iris.export.progress import Progress
-from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
+from airflow_provider_trackunit.iris.pages.crew import Crew, crew_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
-from airflow_provider_trackunit.iris.pages.paging import (
-    Page,
+from airflow_provider_trackunit.iris.pages.page import Page
+from airflow_provider_trackunit.iris.pages.styles.cursors import foreign_cursor, text_of
+from airflow_provider_trackunit.iris.pages.styles.members import (
     decode_as,
-    foreign_cursor,
     opens_with,
     read_members,
-    text_of,
     whole_number,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.paging import Cursor
+    from airflow_provider_trackunit.iris.pages.page import Cursor
 
 # Page size of a Relay connection when the query leaves it open: the developer hub (page "GraphQL API
 # pagination") recommends 50 to 100.
