@@ -44,11 +44,6 @@ class ExportStoppedError(Exception):
     """The export was told to stop, and has stored what came."""
 
 
-def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Manifest:
-    """Return the manifest of a finished export, as :meth:`Export.run` does."""
-    return Export(client, request, store).run()
-
-
 class Export:
     """One try of an export.
 

@@ -47,9 +47,7 @@ class Guard:
 
     def _refuse_repetition(self, page: Page) -> None:
         """Stop a walk whose pages, byte for byte, were all there before."""
-        content = 0
-        for record in page.raw_records:
-            content = zlib.crc32(record, content)
+        content = zlib.crc32(b"".join(page.raw_records))
         self._repeated = self._repeated + 1 if content in self._contents else 0
         self._contents.add(content)
         if page.next is not None and self._repeated >= _MOST_REPEATED:

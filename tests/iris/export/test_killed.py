@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
@@ -39,7 +39,7 @@ def export(credentials: dict[str, str], url: str, folder: str, begins: Event) ->
         ASSETS, folder, [call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2
     )
     begins.set()
-    export_pages(client, request, FolderStore(LocalFileSystem(), folder, folder))
+    Export(client, request, FolderStore(LocalFileSystem(), folder, folder)).run()
 
 
 def begin(iris: IrisEmulator, folder: Path) -> ForkServerProcess:

@@ -9,6 +9,7 @@ from airflow_provider_trackunit.iris.errors import IrisPaginationError
 from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles.cursors import text_of
 from airflow_provider_trackunit.iris.pages.styles.members import read_members, read_records, text
+from airflow_provider_trackunit.iris.pages.styles.numbered import Unnumbered
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class After:
+class After(Unnumbered):
     """Pages by an opaque ``after``.
 
     ::
@@ -53,11 +54,3 @@ class After:
                 f"{call.endpoint}: the page after {len(records)} records is the same page again"
             )
         return Page(raw_records=records, next=None if after is None else {"after": after}, body=body)
-
-    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
-        """Return nothing: only the page itself tells what follows it."""
-        return []
-
-    def number(self, cursor: Cursor) -> int:
-        """Return 0: these pages have no numbers."""
-        return 0

@@ -1,4 +1,4 @@
-"""What pages with numbers have in common: those ahead are known, and there cannot be too many."""
+"""Pages with numbers and pages without: which of them are known ahead, and when there are too many."""
 
 from __future__ import annotations
 
@@ -46,3 +46,17 @@ def numbered_ahead(page: Page, key: str, at_most: int, behind: int) -> list[Curs
         return []
     steps = range(max(0, behind - page.number), min(at_most, page.pages - page.number))
     return [{**page.next, key: page.next[key] + step} for step in steps]
+
+
+class Unnumbered:
+    """Pages without numbers."""
+
+    __slots__ = ()
+
+    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
+        """Return nothing: only the page itself tells what follows it."""
+        return []
+
+    def number(self, cursor: Cursor) -> int:
+        """Return 0: these pages have no numbers."""
+        return 0

@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles.members import compact, decode_as, opens_with
+from airflow_provider_trackunit.iris.pages.styles.numbered import Unnumbered
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Unpaged:
+class Unpaged(Unnumbered):
     """An endpoint that answers everything at once.
 
     :param record_key: where its list of records is, such as ``servicePlans`` or ``data.result``; None when the
@@ -36,14 +37,6 @@ class Unpaged:
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the answer as the only page."""
         return Page(raw_records=self._records(call, body), next=None, paginated=False, body=body)
-
-    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
-        """Return nothing: only the page itself tells what follows it."""
-        return []
-
-    def number(self, cursor: Cursor) -> int:
-        """Return 0: these pages have no numbers."""
-        return 0
 
     def _records(self, call: Call, body: bytes) -> list[msgspec.Raw]:
         if b"\n" in body or b"\r" in body:
