@@ -1,4 +1,7 @@
-"""The ways in which IRIS splits a collection into pages: a module for each style. Sends and remembers nothing."""
+"""The ways in which IRIS splits a collection into pages: a module for each style. Sends and remembers nothing.
+
+``numbered``, ``cursors`` and ``members`` are no styles: they are what several of them use.
+"""
 
 from __future__ import annotations
 
