@@ -6,19 +6,19 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackunit._compat import AirflowException, AirflowFailException
-from airflow_provider_trackunit.calling import CallsEndpoint
-from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.metrics import count_records
+from airflow_provider_trackunit.tasks.calling import CallsEndpoint
+from airflow_provider_trackunit.tasks.deferral import Deferrals, defer_while_limited
+from airflow_provider_trackunit.tasks.metrics import count_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_trackunit._compat import Context
     from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
 
 
 class IrisApiOperator(CallsEndpoint):
@@ -152,7 +152,7 @@ class IrisApiOperator(CallsEndpoint):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return the IRIS endpoint as input. What was read is an XCom, which is no dataset."""
-        from airflow_provider_trackunit.lineage import lineage, read_from
+        from airflow_provider_trackunit.tasks.lineage import lineage, read_from
 
         return lineage([read_from(self._origin, self.endpoint_name)], [])
 

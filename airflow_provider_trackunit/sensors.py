@@ -15,8 +15,10 @@ from airflow_provider_trackunit._compat import (
     BaseSensorOperator,
     PokeReturnValue,
 )
-from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
-from airflow_provider_trackunit.deferral import (
+from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
+from airflow_provider_trackunit.retry import IrisRetryPolicy
+from airflow_provider_trackunit.tasks.calling import REQUEST_FIELDS, CallsEndpoint
+from airflow_provider_trackunit.tasks.deferral import (
     ENDLESS_S,
     LEAST_DEFERRAL_S,
     backstop,
@@ -25,9 +27,7 @@ from airflow_provider_trackunit.deferral import (
     execution_deadline,
     validated,
 )
-from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
-from airflow_provider_trackunit.retry import IrisRetryPolicy
-from airflow_provider_trackunit.triggerer import warn_if_none_runs
+from airflow_provider_trackunit.tasks.triggerer import warn_if_none_runs
 
 if TYPE_CHECKING:
     import datetime as dt

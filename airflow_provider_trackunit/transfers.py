@@ -12,13 +12,13 @@ from airflow_provider_trackunit._compat import (
     AirflowException,
     TaskDeferred,
 )
-from airflow_provider_trackunit.calling import REQUEST_FIELDS, CallsEndpoint
-from airflow_provider_trackunit.deferral import Deferrals, defer_while_limited
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 from airflow_provider_trackunit.links import DeveloperHubLink, ResultFolderLink
-from airflow_provider_trackunit.metrics import count_result
+from airflow_provider_trackunit.tasks.calling import REQUEST_FIELDS, CallsEndpoint
+from airflow_provider_trackunit.tasks.deferral import Deferrals, defer_while_limited
+from airflow_provider_trackunit.tasks.metrics import count_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             self._export.stop()
 
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
-        from airflow_provider_trackunit.storage import FolderStore
+        from airflow_provider_trackunit.tasks.storage import FolderStore
 
         with self.permanent_errors_fail():
             client = self.hook.get_conn()
@@ -332,7 +332,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         return self._lineage(None)
 
     def _lineage(self, manifest: dict[str, Any] | None) -> Any:
-        from airflow_provider_trackunit.lineage import lineage, read_from, written_to
+        from airflow_provider_trackunit.tasks.lineage import lineage, read_from, written_to
 
         return lineage(
             [read_from(self._origin, self.endpoint_name)], [written_to(str(self.output_path), manifest)]

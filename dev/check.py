@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from airflow import __version__ as airflow_version
@@ -15,6 +17,10 @@ from dev.environments import AIRFLOWS, NEWEST, PYTEST, ROOT
 #: Least share of the branches and lines of the API client that the tests go through, in percent.
 IRIS_COVERAGE = 95
 
+#: Commands by what they are called, in their order.
+Steps = dict[str, list[str]]
+
+_SAYING = threading.Lock()
 _BIN = Path(sys.executable).parent
 _RUFF = str(_BIN / "ruff")
 
@@ -27,18 +33,17 @@ STATIC = {
 AUDIT = {"audit": [sys.executable, "-m", "dev.audit"]}
 # In the order of the folders: those that run Airflow come early, and nobody waits for them at the end.
 _PYTEST = [sys.executable, *PYTEST, "--no-loadscope-reorder"]
-TESTS = {"tests": _PYTEST}
 #: Whose branches and lines are counted. To count takes time, and the others add nothing to it.
 _OF_IRIS = ["tests/iris"]
-TESTS_WITH_COVERAGE = {
+OTHER_TESTS = {"other tests": [*_PYTEST, *(f"--ignore={folder}" for folder in _OF_IRIS)]}
+TESTS_OF_IRIS = {"tests of iris": [*_PYTEST, *_OF_IRIS]}
+COVERAGE = {
     "tests of iris": [
-        *_PYTEST,
-        *_OF_IRIS,
+        *TESTS_OF_IRIS["tests of iris"],
         "--cov=airflow_provider_trackunit",
         "--cov-branch",
         "--cov-report=",
     ],
-    "other tests": [*_PYTEST, *(f"--ignore={folder}" for folder in _OF_IRIS)],
     f"coverage of iris at least {IRIS_COVERAGE} %": [
         sys.executable,
         "-m",
@@ -67,39 +72,60 @@ QUICK = {
 
 
 def main() -> None:
-    """Run all steps, so that one run shows everything that is wrong, and sum them up.
+    """Run all steps, several at a time, so that one run shows everything that is wrong, and sum them up.
 
     :raises SystemExit: with 1 when a step failed
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=["static", "tests", "quick"])
     only = parser.parse_args().only
-    newest = airflow_version == AIRFLOWS[NEWEST].release
-    steps: dict[str, list[str]] = {}
-    # The types of the newest Airflow are the ones that the code is checked against.
-    if only != "tests" and newest:
-        steps |= STATIC
-    if only == "static" and newest:
-        steps |= AUDIT
-    if only == "quick":
-        steps |= QUICK
-    elif only != "static":
-        steps |= TESTS_WITH_COVERAGE if newest else TESTS
-    # Leftovers of a killed run must not be counted.
     for leftover in ROOT.glob(".coverage*"):
-        leftover.unlink()
-    failed = [name for name, command in steps.items() if not _succeeds(name, command)]
+        leftover.unlink()  # of a killed run; it must not be counted
+    failed = [name for name, good in _run_side_by_side(_lanes(only)) if not good]
     if failed:
         raise SystemExit(f"Failed: {', '.join(failed)}")
 
 
+def _lanes(only: str | None) -> list[Steps]:
+    """Return what can run side by side: lanes of steps, each of which begins when the one before it has ended."""
+    newest = airflow_version == AIRFLOWS[NEWEST].release
+    # The types of the newest Airflow are the ones that the code is checked against.
+    static = STATIC if newest else {}
+    if only == "static":
+        return [static | AUDIT if newest else {}]
+    if only == "quick":
+        return [static, QUICK]
+    tests = [OTHER_TESTS, COVERAGE if newest else TESTS_OF_IRIS]
+    return tests if only == "tests" else [*tests, static]
+
+
+def _run_side_by_side(lanes: list[Steps]) -> list[tuple[str, bool]]:
+    """Return the name of every step, and whether it succeeded."""
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return [done for lane in pool.map(_run_lane, lanes) for done in lane]
+
+
+def _run_lane(steps: Steps) -> list[tuple[str, bool]]:
+    return [(name, _succeeds(name, command)) for name, command in steps.items()]
+
+
 def _succeeds(name: str, command: list[str]) -> bool:
-    print(f"== {name} (Airflow {airflow_version})", flush=True)
+    """Return whether a step succeeded, and print what it printed, in one piece."""
+    _say(f"== {name} (Airflow {airflow_version}) begins\n")
     begun = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - our own commands
+    done = subprocess.run(  # noqa: S603 - our own commands
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     seconds = time.monotonic() - begun
-    print(f"== {name}: {'FAILED' if code else 'good'} after {seconds:.0f} s\n", flush=True)
-    return code == 0
+    verdict = "FAILED" if done.returncode else "good"
+    _say(f"{done.stdout}== {name}: {verdict} after {seconds:.0f} s\n\n")
+    return done.returncode == 0
+
+
+def _say(text: str) -> None:
+    with _SAYING:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ The settings are made here, before anything imports Airflow, because Airflow rea
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,12 +56,19 @@ settings.register_profile("fleets", max_examples=1_000, deadline=None, print_blo
 settings.load_profile("commit")
 
 
+# Beside the Airflow that made it: an environment that is made anew has none.
+_MIGRATED = Path(sys.prefix) / "migrated-airflow-home"
+
+
 @pytest.fixture(scope="session")
 def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     """Return a home with an empty database, to be copied by what runs a DAG."""
-    home = AirflowHome(tmp_path_factory.mktemp("airflow") / "migrated")
-    home.migrate()
-    return home
+    home = AirflowHome(_MIGRATED)
+    # Every worker of every session wants one, and to make it takes ten seconds of CPU.
+    with _MIGRATED.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        home.migrate()
+    return home.copied(tmp_path_factory.mktemp("airflow") / "migrated")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

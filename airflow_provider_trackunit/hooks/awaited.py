@@ -11,14 +11,14 @@ from airflow_provider_trackunit._compat import BaseHook, mask_secrets_in_loop
 from airflow_provider_trackunit.hooks import form
 from airflow_provider_trackunit.hooks.lending import lent_client, loaded, stored_in_loop
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
+from airflow_provider_trackunit.tasks.settings import DEFAULTS, CallSettings, given_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
     from airflow_provider_trackunit.iris.http.exchange import RequestArguments
-    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.page import Cursor, Page
 
 
 class IrisAsyncHook(BaseHook):

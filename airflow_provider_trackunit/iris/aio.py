@@ -1,42 +1,26 @@
 """The client for an event loop: sends, sleeps and waits. What to send, and when, ``http.exchange`` says.
 
-One client has one HTTP session and one token, for all coroutines of one loop. The only module that imports
-aiohttp: that costs a quarter of a second, so import this one late, and not on a running loop.
+One client has one HTTP session and one token, for all coroutines of one loop. It brings aiohttp, whose import costs a
+quarter of a second, so import this one late, and not on a running loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import logging
 import random
-import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
-
-import aiohttp
-import certifi
-from yarl import URL
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
-from airflow_provider_trackunit.iris.http.transports.proxies import trusted_roots
-from airflow_provider_trackunit.iris.http.transports.trouble import (
-    CONNECT_TIMEOUT_S,
-    MAX_CONNECTIONS,
-    Body,
-    Trouble,
-    failure,
-    trouble_with_tls,
-)
-from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
+from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
+from airflow_provider_trackunit.iris.http.wire import build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver_on_loop
 from airflow_provider_trackunit.iris.pages.styles import paginator
-from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
@@ -44,20 +28,13 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
     from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
-
-log = logging.getLogger(__name__)
+    from airflow_provider_trackunit.iris.http.wire import Request, Response
+    from airflow_provider_trackunit.iris.pages.page import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 _T = TypeVar("_T")
 
-_of_the_parent: Final[list[aiohttp.ClientSession | None]] = []
-
-# All of them are in the request already, or not wanted.
-_ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-# Before aiohttp 3.10 a connection that takes too long is the more general error.
-_SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
+_of_the_parent: Final[list[LoopConnections]] = []
 
 
 class AsyncIrisClient(ClientCore):
@@ -81,24 +58,16 @@ class AsyncIrisClient(ClientCore):
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._session: aiohttp.ClientSession | None = None
         self._renewing: asyncio.Task[Token] | None = None
-        self._begin_on_a_loop()
+        self._connections = LoopConnections(self._ca_bundle)
         renew_after_fork(self)
 
     def renew(self) -> None:
         """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
         super().renew()
         # Kept, never closed: to close them would take them out of the parent's event loop, whose file the child shares.
-        _of_the_parent.append(self._session)
-        self._session, self._loop = None, None
-
-    def _begin_on_a_loop(self) -> None:
-        """Make all that belongs to one event loop. Nothing of it is bound to a loop before its first use there."""
-        self._session = self._renewing = None
-        self._opening = asyncio.Lock()
-        # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
-        self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+        _of_the_parent.append(self._connections)
+        self._connections, self._loop = LoopConnections(self._ca_bundle), None
 
     async def _be_on_this_loop(self) -> None:
         """Begin again where another event loop has ended; its connections ended with it.
@@ -113,10 +82,9 @@ class AsyncIrisClient(ClientCore):
                 "This client belongs to another event loop, which is not closed: its connections and locks work "
                 "there alone. Make a client for each loop, or share one with shared_client"
             )
-        ended, self._loop = self._session, loop
-        self._begin_on_a_loop()
-        if ended is not None:
-            await ended.close()
+        ended, self._connections = self._connections, LoopConnections(self._ca_bundle)
+        self._loop, self._renewing = loop, None
+        await ended.close()
 
     async def __aenter__(self) -> AsyncIrisClient:
         return self
@@ -130,9 +98,8 @@ class AsyncIrisClient(ClientCore):
         if renewing is not None and not renewing.done() and self._loop is asyncio.get_running_loop():
             renewing.cancel()  # it would open a connection again
             await asyncio.wait([renewing])
-        session, self._session, self._loop = self._session, None, None
-        if session is not None:
-            await session.close()
+        self._loop = None
+        await self._connections.close()
 
     async def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
         """Return the decoded JSON of one answer; None when it has no body (204).
@@ -231,106 +198,12 @@ class AsyncIrisClient(ClientCore):
 
     async def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
-        session = await self._open_session(request)
-        async with self._connections:
-            outcome = await self._outcome(session, request)
+        proxy = self._proxy_of(request)
+        async with self._connections.lend(request) as session:
+            left_s, ends_at = self._begin(request)
+            outcome = await outcome_on_loop(
+                session, request, left_s=left_s, ends_at=ends_at, clock=self._clock, proxy=proxy
+            )
         if isinstance(outcome, IrisError):
             raise outcome
         return outcome
-
-    async def _outcome(self, session: aiohttp.ClientSession, request: Request) -> Response | IrisError:
-        """Return the answer, or why there is none.
-
-        Nothing is raised from where the library is at work: tracebacks can show the variables of their frames, and
-        here these are headers and half a token.
-        """
-        left_s, ends_at = self._begin(request)
-        proxy = self._proxy(request)
-        trouble_of = _trouble_before_answer
-        try:
-            async with session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=dict(request.headers),
-                data=request.body,
-                timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
-                allow_redirects=False,
-                **proxy,
-            ) as answer:
-                trouble_of = _trouble_in_body
-                coding = answer.headers.get("Content-Encoding", "")
-                body = Body(request, answer.status, coding, ends_at, self._clock)
-                async for chunk in answer.content.iter_any():
-                    body.take(chunk)
-                return Response(
-                    status=answer.status,
-                    headers={name.lower(): value for name, value in answer.headers.items()},
-                    body=body.whole(),
-                )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.debug("%s: %s", request.label, type(error).__name__)
-            trouble = trouble_of(error)
-            # With a proxy, nobody connects to the origin itself.
-            return failure(request, Trouble.PROXY if proxy and trouble is Trouble.UNREACHABLE else trouble)
-        except IrisError as error:
-            return error.with_traceback(None)
-
-    async def _open_session(self, request: Request) -> aiohttp.ClientSession:
-        async with self._opening:
-            if self._session is None or self._session.closed:
-                # Reading the trusted roots takes tens of milliseconds, in which the loop would stand still.
-                roots = await asyncio.to_thread(_trusted_roots, self._ca_bundle)
-                if roots is None:
-                    raise failure(request, Trouble.NO_ROOTS)
-                self._session = _new_session(roots)
-            return self._session
-
-    def _proxy(self, request: Request) -> SecretMembers:
-        """Return the proxy that the environment names for a request, as aiohttp takes it."""
-        proxy = self._proxy_of(request)
-        named = URL(proxy) if proxy else None
-        if named is None:
-            return SecretMembers()
-        login = f"{named.user}:{named.password or ''}".encode()
-        basic = {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"} if named.user else {}
-        return SecretMembers(proxy=named.with_user(None), proxy_headers=basic)
-
-
-def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext | None:
-    """Return what checks certificates, None when there is no file of trusted ones."""
-    try:
-        return ssl.create_default_context(cafile=trusted_roots(ca_bundle) or certifi.where())
-    except OSError:
-        return None
-
-
-def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=roots),
-        # The API has no cookies; a jar would be state that travels from one answer into the next request.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=_ADDED_BY_AIOHTTP,
-        # With it aiohttp reads ~/.netrc for every request, and refuses those that have an Authorization header.
-        trust_env=False,
-        auto_decompress=False,
-    )
-    # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
-    # be our decision, and there is no public switch.
-    session._retry_connection = False
-    return session
-
-
-def _trouble_before_answer(error: Exception) -> Trouble:
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return trouble_with_tls(error)
-    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        return Trouble.PROXY
-    if isinstance(error, _SLOW_CONNECT):
-        return Trouble.SLOW_CONNECT
-    if isinstance(error, TimeoutError):
-        return Trouble.SLOW_ANSWER
-    return Trouble.UNREACHABLE if isinstance(error, aiohttp.ClientConnectorError) else Trouble.BROKEN
-
-
-def _trouble_in_body(error: Exception) -> Trouble:
-    return Trouble.SLOW_BODY if isinstance(error, TimeoutError) else Trouble.CUT_BODY

@@ -7,37 +7,22 @@ from __future__ import annotations
 
 import copy
 import itertools
-import logging
 import random
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
-
-import requests
-import urllib3
-from requests.structures import CaseInsensitiveDict
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import CancelledError, Send, Sleep, Step
-from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
-from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
-from airflow_provider_trackunit.iris.http.transports.trouble import (
-    CONNECT_TIMEOUT_S,
-    MAX_CONNECTIONS,
-    Body,
-    Trouble,
-    failure,
-    trouble_with_tls,
-)
-from airflow_provider_trackunit.iris.http.wire import Request, Response, build_request, decode
+from airflow_provider_trackunit.iris.http.transports.blocking import BlockingTransport
+from airflow_provider_trackunit.iris.http.wire import build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver
 from airflow_provider_trackunit.iris.pages.styles import paginator
-from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -45,12 +30,10 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
     from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
+    from airflow_provider_trackunit.iris.http.wire import Request, Response
+    from airflow_provider_trackunit.iris.pages.page import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
-log = logging.getLogger(__name__)
-
-_CHUNK_BYTES: Final = 64 * 1024
 _T = TypeVar("_T")
 
 
@@ -76,7 +59,7 @@ class IrisClient(ClientCore):
         self._sleep = sleep
         self._choosing = threading.Lock()
         self._renewing: Future[Token] | None = None
-        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
+        self._transport = BlockingTransport(self._clock)
         renew_after_fork(self)
 
     def __enter__(self) -> Self:
@@ -90,11 +73,11 @@ class IrisClient(ClientCore):
         super().renew()
         self._choosing = threading.Lock()
         self._renewing = None
-        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
+        self._transport = BlockingTransport(self._clock)
 
     def close(self) -> None:
         """Close the connections. The client can be used again; it then opens new ones."""
-        self._connections.close()
+        self._transport.close()
 
     def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
         """Return the decoded JSON of one answer; None when it has no body (204).
@@ -230,108 +213,9 @@ class IrisClient(ClientCore):
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
-        outcome = self._outcome(request)
+        roots, proxy = self._roots, self._proxy_of(request)
+        left_s, ends_at = self._begin(request)
+        outcome = self._transport.outcome(request, left_s, ends_at, roots, proxy)
         if isinstance(outcome, IrisError):
             raise outcome
         return outcome
-
-    def _outcome(self, request: Request) -> Response | IrisError:
-        """Return the answer, or why there is none.
-
-        Nothing is raised from where the library is at work: tracebacks can show the variables of their frames, and
-        here these are headers and half a token.
-        """
-        left_s, ends_at = self._begin(request)
-        trouble_of = _trouble_before_answer
-        try:
-            with (
-                without_queries(),
-                answer_within(left_s),
-                self._connections.send(
-                    _prepared(request),
-                    stream=True,
-                    timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
-                    verify=self._roots or True,
-                    # Where requests would read the environment, and ~/.netrc, for every request.
-                    proxies=SecretMembers({"https": self._proxy_of(request)}),
-                ) as answer,
-            ):
-                trouble_of = _trouble_in_body
-                coding = answer.headers.get("Content-Encoding", "")
-                body = Body(request, answer.status_code, coding, ends_at, self._clock)
-                for chunk in _chunks(answer):
-                    body.take(chunk)
-                if _is_short(request, answer):
-                    return failure(request, Trouble.CUT_BODY)
-                return Response(
-                    status=answer.status_code,
-                    headers={name.lower(): value for name, value in answer.headers.items()},
-                    body=body.whole(),
-                )
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            log.debug("%s: %s", request.label, type(error).__name__)
-            return failure(request, trouble_of(error))
-        except IrisError as error:
-            return error.with_traceback(None)
-
-
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, packed or not.
-
-    Not in full chunks, so that the clock is looked at while a server drips.
-    """
-    read1 = getattr(answer.raw, "read1", None)
-    if read1 is None:  # urllib3 before 2.1
-        yield from answer.raw.stream(_CHUNK_BYTES, decode_content=False)
-        return
-    while chunk := read1(_CHUNK_BYTES, decode_content=False):
-        yield chunk
-
-
-def _is_short(request: Request, answer: requests.Response) -> bool:
-    """Return whether the answer broke off, which urllib3 1.x passes on as if it were whole."""
-    promised = answer.headers.get("Content-Length", "")
-    if request.method == "GET" and answer.status_code == 200 and "Transfer-Encoding" not in answer.headers:
-        # Cut off within the head, an answer looks like one that has no length and no body.
-        return answer.raw.tell() < int(promised if promised.isdigit() else 1)
-    return bool(request.method != "HEAD" and promised.isdigit() and answer.raw.tell() < int(promised))
-
-
-def _prepared(request: Request) -> requests.PreparedRequest:
-    """Return a request in the shape that requests sends, to the byte: nothing of it is left to a session's settings."""
-    prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
-    prepared.headers = CaseInsensitiveDict(request.headers)
-    if request.body or request.method not in {"GET", "HEAD"}:
-        prepared.headers["Content-Length"] = str(len(request.body or b""))
-    return prepared
-
-
-def _trouble_before_answer(error: Exception) -> Trouble:
-    if type(error) is OSError and error.errno is None:
-        # How requests says that there is no file of trusted certificates where the environment says.
-        return Trouble.NO_ROOTS
-    if isinstance(error, requests.exceptions.SSLError):
-        return trouble_with_tls(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return Trouble.PROXY
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return Trouble.SLOW_CONNECT
-    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
-        return Trouble.SLOW_ANSWER
-    return Trouble.UNREACHABLE if _never_connected(error) else Trouble.BROKEN
-
-
-def _trouble_in_body(error: Exception) -> Trouble:
-    slow = isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError)
-    # Some releases of requests report a read timeout in the body as a ConnectionError around urllib3's own error.
-    slow = slow or any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
-    return Trouble.SLOW_BODY if slow else Trouble.CUT_BODY
-
-
-def _never_connected(error: Exception) -> bool:
-    """Return whether the request cannot have left: urllib3 reports a failed connection inside a MaxRetryError."""
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, urllib3.exceptions.MaxRetryError) and isinstance(
-        cause.reason, urllib3.exceptions.NewConnectionError
-    )

@@ -92,12 +92,12 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
     """Return a run of what the operator does, with typed columns."""
     from airflow_provider_trackunit.iris.calls import make_call
     from airflow_provider_trackunit.iris.client import IrisClient
-    from airflow_provider_trackunit.iris.export.export import export_pages
+    from airflow_provider_trackunit.iris.export.export import Export
     from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
     from airflow_provider_trackunit.iris.http.tokens import Credentials
-    from airflow_provider_trackunit.storage import FolderStore
+    from airflow_provider_trackunit.tasks.storage import FolderStore
 
     client = IrisClient(Credentials("client", "secret", "user", "password", auth_url=f"{url}/token"), url)
     encoding = ParquetEncoding(columns_for(PATH))
@@ -106,7 +106,7 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
     request = ExportRequest(
         PATH, folder, [make_call(url, PATH)], encoding=encoding, max_concurrency=concurrency
     )
-    return lambda: export_pages(client, request, store).records
+    return lambda: Export(client, request, store).run().records
 
 
 def dlt_rest_api(url: str, folder: str, _concurrency: int) -> Callable[[], int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit import deferral, sensors
+from airflow_provider_trackunit import sensors
 from airflow_provider_trackunit._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -21,6 +21,7 @@ from airflow_provider_trackunit._compat import (
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisServerError
 from airflow_provider_trackunit.operators import IrisApiOperator
 from airflow_provider_trackunit.sensors import IrisSensor
+from airflow_provider_trackunit.tasks import deferral
 from airflow_provider_trackunit.triggers import Timing
 from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.airflow.round_trip import NO_CONTEXT, deferral_of, rebuilt, run_to_end

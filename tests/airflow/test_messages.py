@@ -136,7 +136,7 @@ from types import SimpleNamespace
 from airflow.jobs.job import Job
 from airflow.utils.session import create_session
 from airflow.utils import timezone
-from airflow_provider_trackunit.triggerer import warn_if_none_runs
+from airflow_provider_trackunit.tasks.triggerer import warn_if_none_runs
 operator = SimpleNamespace(log=SimpleNamespace(warning=print))
 warn_if_none_runs(operator)
 print("and now one")

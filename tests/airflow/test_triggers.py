@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, AirflowException
-from airflow_provider_trackunit.deferral import error_of
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.hooks import lending
 from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen
-from airflow_provider_trackunit.settings import CallSettings
+from airflow_provider_trackunit.tasks.deferral import error_of
+from airflow_provider_trackunit.tasks.settings import CallSettings
 from airflow_provider_trackunit.triggers import (
     IrisEventTrigger,
     IrisResumeTrigger,

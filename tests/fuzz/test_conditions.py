@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
-from airflow_provider_trackunit.iris.pages.paging import Unpaged
+from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 from airflow_provider_trackunit.iris.watch.conditions import Condition, look
 from tests.fuzz.documents import VALUES, hostile
 from tests.fuzz.wires import ORIGIN, checked

@@ -19,12 +19,12 @@ from airflow_provider_trackunit._compat import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
-from airflow_provider_trackunit.deferral import Deferrals, backstop, error_of, validated
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.operators import IrisApiOperator
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 from airflow_provider_trackunit.sensors import IrisSensor
+from airflow_provider_trackunit.tasks.deferral import Deferrals, backstop, error_of, validated
 from airflow_provider_trackunit.triggers import IrisEventTrigger, IrisResumeTrigger, IrisTrigger, Timing
 from tests.airflow.round_trip import NO_CONTEXT, rebuilt
 from tests.fuzz.documents import LEAVES, VALUES, hostile

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.iris.pages.paging import Unpaged
+from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 from airflow_provider_trackunit.iris.watch.conditions import Condition
 from airflow_provider_trackunit.iris.watch.patience import Patience
 from airflow_provider_trackunit.iris.watch.watermark import (

@@ -24,7 +24,7 @@ from airflow_provider_trackunit.iris.export.manifest import (
     utc_text,
 )
 from airflow_provider_trackunit.iris.export.progress import Progress
-from airflow_provider_trackunit.iris.pages.fetching import Crew, crew_of
+from airflow_provider_trackunit.iris.pages.crew import Crew, crew_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +42,6 @@ _LAST_ANSWERS_S: Final = 2.0
 
 class ExportStoppedError(Exception):
     """The export was told to stop, and has stored what came."""
-
-
-def export_pages(client: IrisClient, request: ExportRequest, store: Store) -> Manifest:
-    """Return the manifest of a finished export, as :meth:`Export.run` does."""
-    return Export(client, request, store).run()
 
 
 class Export:

@@ -20,8 +20,8 @@ from airflow_provider_trackunit.iris.export.refusals import (
     skipped_by,
     too_many,
 )
-from airflow_provider_trackunit.iris.pages.frontier import tell_difference
 from airflow_provider_trackunit.iris.pages.guard import Guard
+from airflow_provider_trackunit.iris.pages.walk import tell_difference
 from airflow_provider_trackunit.iris.watch.watermark import newest, read_marks
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.export.state import State
-    from airflow_provider_trackunit.iris.pages.fetching import Arrival, Crew
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.crew import Arrival, Crew
+    from airflow_provider_trackunit.iris.pages.page import Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 log = logging.getLogger(__name__)
 

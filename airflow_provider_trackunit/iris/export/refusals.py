@@ -19,7 +19,7 @@ from airflow_provider_trackunit.iris.export.manifest import Skipped
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.export.state import State
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 # After so many items refused for want of rights, and none that was not, the rest is not asked for.
 _HOPELESS: Final = 100

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.http.tokens import Credentials
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
     from airflow_provider_trackunit.iris.watch.conditions import Condition
 
 #: Large enough for warehouses to load well, small enough for a small worker.

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.export.formats.draft import Encoding
     from airflow_provider_trackunit.iris.export.manifest import Part, Skipped
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""One collection: the styles of paging, the walk over its pages, the frontier of many walks. Stores nothing."""
+"""One collection: a page, the walk over its pages, the frontier of many walks, and who fetches them. Stores nothing."""

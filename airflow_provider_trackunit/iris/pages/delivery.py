@@ -6,13 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
-from airflow_provider_trackunit.iris.pages.frontier import Frontier, page_name, tell_difference
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from airflow_provider_trackunit.iris.pages.guard import Guard
+from airflow_provider_trackunit.iris.pages.walk import page_name, tell_difference
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.frontier import Errand, PageName
-    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.page import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand, PageName
 
 
 class Delivery:

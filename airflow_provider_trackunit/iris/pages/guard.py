@@ -9,11 +9,11 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
-from airflow_provider_trackunit.iris.pages.paging import text_of_cursor
+from airflow_provider_trackunit.iris.pages.page import text_of_cursor
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.paging import Cursor, Page
+    from airflow_provider_trackunit.iris.pages.page import Cursor, Page
 
 # Pages of a real collection differ, by the ids in them. Where a query leaves those out, pages can be alike for a
 # while: as many as 10,000 nodes of GraphQL. A server that says the same over and over, with a cursor that always
@@ -47,9 +47,7 @@ class Guard:
 
     def _refuse_repetition(self, page: Page) -> None:
         """Stop a walk whose pages, byte for byte, were all there before."""
-        content = 0
-        for record in page.raw_records:
-            content = zlib.crc32(record, content)
+        content = zlib.crc32(b"".join(page.raw_records))
         self._repeated = self._repeated + 1 if content in self._contents else 0
         self._contents.add(content)
         if page.next is not None and self._repeated >= _MOST_REPEATED:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
     from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
     from airflow_provider_trackunit.iris.http.wire import Request, Response
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
 
 #: What a client is made with to probe: one attempt, no wait but that of a rate, and half the usual time for an answer,
 #: because a person waits for all of them.

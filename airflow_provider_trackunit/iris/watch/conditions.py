@@ -14,7 +14,7 @@ import msgspec
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
 if TYPE_CHECKING:
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
 
 
 # What jmespath raises besides its own errors: for a step of zero, an infinite number, a merge with null, and so on.

@@ -18,7 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
     from airflow_provider_trackunit.iris.watch.conditions import Condition
 
 # So many digests are stored one by one; it keeps the stored state below 20 KB. Airflow warns from 64 KB on.

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
@@ -120,7 +120,7 @@ def survivors(iris: IrisEmulator, request: Any, when: str) -> Iterator[dict[str,
     for dies_at in itertools.count(1):
         files: dict[str, bytes] = {}
         try:
-            export_pages(new_client(iris), request, MortalStore(files, dies_at, when))
+            Export(new_client(iris), request, MortalStore(files, dies_at, when)).run()
         except Killed:
             yield files
         else:

@@ -30,11 +30,11 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 import airflow_provider_trackunit
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisStorageError
-from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response
-from airflow_provider_trackunit.storage import FolderStore
+from airflow_provider_trackunit.tasks.storage import FolderStore
 from tests.fuzz.wires import JSON, ORIGIN, wired
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _run(
         ended = "success"
         try:
             with places or nullcontext():
-                export_pages(client, request, store)
+                Export(client, request, store).run()
         except Interrupted:
             ended = "interrupted"
         except IrisStorageError as error:

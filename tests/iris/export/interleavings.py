@@ -31,13 +31,13 @@ from airflow_provider_trackunit.iris.export.formats.lines import PlainLines
 from airflow_provider_trackunit.iris.export.manifest import Manifest, Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
-from airflow_provider_trackunit.iris.pages.paging import Page
+from airflow_provider_trackunit.iris.pages.page import Page
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 # What is refused here is refused thousands of times.
 logging.getLogger("airflow_provider_trackunit").addHandler(logging.NullHandler())

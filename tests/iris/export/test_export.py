@@ -20,7 +20,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisStorageError,
 )
-from airflow_provider_trackunit.iris.export.export import Export, export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.http.pacing import forget_limits
 
@@ -51,7 +51,7 @@ def test_every_record_is_there_once(
     iris: IrisEmulator, wanted: MakeRequest, max_concurrency: int, compression: str | None
 ) -> None:
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(max_concurrency=max_concurrency, compression=compression), store)
+    Export(new_client(iris), wanted(max_concurrency=max_concurrency, compression=compression), store).run()
     manifest, records = result_of(store.files)
     assert sorted(ids(records)) == sorted(ids(list(new_client(iris).records(ASSETS))))
     assert len(manifest["parts"]) > 3
@@ -65,14 +65,14 @@ def test_every_record_is_there_once(
 def test_an_empty_collection_is_a_result_without_parts(iris: IrisEmulator, wanted: MakeRequest) -> None:
     iris.fleet(shrink=1000)
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     manifest, records = result_of(store.files)
     assert (manifest["parts"], records) == ([], [])
 
 
 def test_no_items_are_a_result_without_parts(iris: IrisEmulator, wanted: MakeRequest) -> None:
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=[]), store)
+    Export(new_client(iris), wanted(HOURS, items=[]), store).run()
     manifest, records = result_of(store.files)
     assert (manifest["endpoint"], records) == (HOURS, [])
 
@@ -87,7 +87,7 @@ def test_a_collection_that_changed_is_read_to_its_end_with_a_warning(
             iris.fleet(shrink=100)
 
     store.after = shrink
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     manifest = json.loads(store.files["_manifest.json"])
     assert manifest["announced"] == manifest["records"] == 900
     assert "1000 records were announced at first and 900 at the end" in caplog.text
@@ -117,7 +117,7 @@ def test_a_quick_export_of_one_collection_says_one_line_and_nothing_of_items(
     iris: IrisEmulator, wanted: MakeRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "airflow_provider_trackunit")
-    export_pages(new_client(iris), wanted(), MemoryStore())
+    Export(new_client(iris), wanted(), MemoryStore()).run()
     (line,) = lines_of(caplog)
     assert "item" not in line
 
@@ -135,7 +135,7 @@ def test_killed_at_any_write_the_next_try_completes_it_with_every_record_once(
     kills = 0
     for files in survivors(iris, request, when):
         kills += 1
-        export_pages(new_client(iris), request, MemoryStore(files))
+        Export(new_client(iris), request, MemoryStore(files)).run()
         assert sorted(ids(result_of(files)[1])) == expected, f"killed {when} change {kills}"
     # How many writes there are depends on how the pages came together where several are asked for at once.
     assert kills > 8
@@ -148,17 +148,17 @@ def test_killed_again_and_again_it_still_comes_to_its_end(iris: IrisEmulator, wa
             break
         with suppress(Killed):
             # Claim, announcement, manifest, withdrawal and the last deletion are the least that a try has to do.
-            export_pages(new_client(iris), wanted(), MortalStore(files, dies_at=5, when="after"))
+            Export(new_client(iris), wanted(), MortalStore(files, dies_at=5, when="after")).run()
     assert len(ids(result_of(files)[1])) == 1000
 
 
 def test_a_resumed_export_asks_for_no_page_that_is_stored(iris: IrisEmulator, wanted: MakeRequest) -> None:
     files: dict[str, bytes] = {}
     with pytest.raises(Killed):
-        export_pages(new_client(iris), wanted(), MortalStore(files, dies_at=6, when="after"))
+        Export(new_client(iris), wanted(), MortalStore(files, dies_at=6, when="after")).run()
     stored = sum(part["records"] for part in json.loads(files["_checkpoint.json"])["parts"])
     before = len(iris.requests(ASSETS))
-    export_pages(new_client(iris), wanted(), MemoryStore(files))
+    Export(new_client(iris), wanted(), MemoryStore(files)).run()
     assert len(iris.requests(ASSETS)) - before == (1000 - stored) // 50
     assert json.loads(files["_manifest.json"])["requests"] <= len(iris.requests(ASSETS))
 
@@ -174,7 +174,7 @@ def test_storms_pass_without_loss(iris: IrisEmulator, wanted: MakeRequest, kind:
     client = new_client(iris, max_attempts=50)
     for _ in range(30):
         try:
-            export_pages(client, wanted(max_concurrency=4), store)
+            Export(client, wanted(max_concurrency=4), store).run()
         except Exception as error:  # noqa: BLE001 (a second 401 in a row ends a try; the next one goes on)
             assert type(error).__name__ == "IrisAuthenticationError"  # noqa: PT017
             continue
@@ -187,10 +187,10 @@ def test_a_try_that_fails_keeps_what_it_fetched(iris: IrisEmulator, wanted: Make
     iris.fault(path="page=7", kind="status", status=500, times=None)
     store = MemoryStore()
     with pytest.raises(IrisServerError):
-        export_pages(new_client(iris, max_attempts=2), wanted(), store)
+        Export(new_client(iris, max_attempts=2), wanted(), store).run()
     assert "_manifest.json" not in store.files
     iris.reset()
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     assert len(set(ids(result_of(store.files)[1]))) == 1000
     assert len(iris.requests(ASSETS)) == 13
 
@@ -205,10 +205,10 @@ def test_a_metered_crawl_that_fails_goes_on_at_that_page_and_asks_for_nothing_tw
     store = MemoryStore()
     request = wanted(FLEET, max_concurrency=max_concurrency)
     with pytest.raises(IrisRateLimitError) as raised:
-        export_pages(new_client(iris), request, store)
+        Export(new_client(iris), request, store).run()
     assert raised.value.retry_after == 900
     forget_limits()
-    export_pages(new_client(iris), request, store)
+    Export(new_client(iris), request, store).run()
     _, records = result_of(store.files)
     assert len({record["EquipmentHeader"]["EquipmentID"] for record in records}) == len(records) == 800
     asked = times_asked(iris, "/Fleet/")
@@ -223,7 +223,7 @@ def test_a_metered_crawl_that_fails_goes_on_at_that_page_and_asks_for_nothing_tw
 def unfinished(iris: IrisEmulator, request: Any) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     with pytest.raises(Killed):
-        export_pages(new_client(iris), request, MortalStore(files, dies_at=6, when="after"))
+        Export(new_client(iris), request, MortalStore(files, dies_at=6, when="after")).run()
     assert "_checkpoint.json" in files
     return files
 
@@ -244,7 +244,7 @@ def test_a_checkpoint_that_cannot_be_used_is_said_and_the_export_begins_anew(
 ) -> None:
     files = unfinished(iris, wanted())
     files["_checkpoint.json"] = spoil(files["_checkpoint.json"])
-    export_pages(new_client(iris), wanted(), MemoryStore(files))
+    Export(new_client(iris), wanted(), MemoryStore(files)).run()
     assert len(set(ids(result_of(files)[1]))) == 1000
     assert "_checkpoint.json" in caplog.text
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_of_something_else_is_not_used(
 ) -> None:
     files = unfinished(iris, wanted())
     before = len(iris.requests(ASSETS))
-    export_pages(new_client(iris), wanted(**change), MemoryStore(files))
+    Export(new_client(iris), wanted(**change), MemoryStore(files)).run()
     _, records = result_of(files)
     assert len(set(ids(records))) == len(records) == 1000
     assert len(iris.requests(ASSETS)) - before == (10 if "query" in change else 20)
@@ -267,9 +267,9 @@ def test_a_checkpoint_of_something_else_is_not_used(
 
 def test_a_shorter_run_leaves_nothing_of_the_one_before(iris: IrisEmulator, wanted: MakeRequest) -> None:
     store = MemoryStore({"README.txt": b"not ours"})
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     iris.fleet(shrink=900)
-    export_pages(new_client(iris), wanted(run=Run("dag", "task", "next run", -1)), store)
+    Export(new_client(iris), wanted(run=Run("dag", "task", "next run", -1)), store).run()
     assert store.files.pop("README.txt") == b"not ours"
     manifest, records = result_of(store.files)
     assert (len(records), len(manifest["parts"])) == (100, 1)
@@ -286,7 +286,7 @@ def test_while_a_former_result_is_replaced_a_reader_gets_the_one_or_the_other_wh
     iris: IrisEmulator, wanted: MakeRequest
 ) -> None:
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     old = sorted(reader_of(store.files))
     iris.fleet(shrink=100)
     new = sorted(ids(list(new_client(iris).records(ASSETS))))
@@ -298,7 +298,7 @@ def test_while_a_former_result_is_replaced_a_reader_gets_the_one_or_the_other_wh
         seen.append(found == new)
 
     store.before = store.after = look
-    export_pages(new_client(iris), wanted(run=Run("dag", "task", "next run", -1)), store)
+    Export(new_client(iris), wanted(run=Run("dag", "task", "next run", -1)), store).run()
     assert seen == sorted(seen)
     assert {False, True} == set(seen)
 
@@ -308,11 +308,11 @@ def test_a_finished_task_that_is_cleared_and_refused_leaves_the_former_result_as
     iris: IrisEmulator, wanted: MakeRequest, times: int | None
 ) -> None:
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     kept = dict(store.files)
     iris.fault(path=ASSETS, kind="status", status=403, times=times)
     with pytest.raises(IrisPermissionError):
-        export_pages(new_client(iris), wanted(), store)
+        Export(new_client(iris), wanted(), store).run()
     assert {name: store.files[name] for name in kept} == kept
 
 
@@ -323,12 +323,12 @@ def test_a_run_that_dies_while_it_clears_the_folder_leaves_nothing_that_counts_w
     for dies_at in range(1, 6):
         files = dict(former)
         with pytest.raises(Killed):
-            export_pages(
+            Export(
                 new_client(iris),
                 wanted(run=Run("dag", "task", "next run", -1)),
                 MortalStore(files, dies_at, "after"),
-            )
-        export_pages(new_client(iris), wanted(), MemoryStore(files))
+            ).run()
+        Export(new_client(iris), wanted(), MemoryStore(files)).run()
         found = ids(result_of(files)[1])
         assert len(found) == len(set(found)) == 1000
 
@@ -344,12 +344,12 @@ def test_two_mapped_instances_that_ask_for_different_things_in_one_place_are_ref
     second = wanted(run=Run("dag", "task", "run", 1), query={"size": 100})
     files: dict[str, bytes] = {}
     if finished:
-        export_pages(new_client(iris), first, MemoryStore(files))
+        Export(new_client(iris), first, MemoryStore(files)).run()
     else:
         files = unfinished(iris, first)
     kept = dict(files)
     with pytest.raises(IrisCheckpointError, match="map index 0") as raised:
-        export_pages(new_client(iris), second, MemoryStore(files))
+        Export(new_client(iris), second, MemoryStore(files)).run()
     assert "ti.map_index" in str(raised.value)
     assert files == kept
 
@@ -362,10 +362,10 @@ def test_an_instance_whose_map_index_changed_goes_on_in_its_own_folder(
     first, second = wanted(run=Run("dag", "task", "run", 0)), wanted(run=Run("dag", "task", "run", 3))
     files: dict[str, bytes] = {}
     if finished:
-        export_pages(new_client(iris), first, MemoryStore(files))
+        Export(new_client(iris), first, MemoryStore(files)).run()
     else:
         files = unfinished(iris, first)
-    export_pages(new_client(iris), second, MemoryStore(files))
+    Export(new_client(iris), second, MemoryStore(files)).run()
     assert len(set(ids(result_of(files)[1]))) == 1000
 
 
@@ -378,11 +378,11 @@ def test_a_try_that_was_given_up_for_lost_stops_when_another_has_taken_over(
     def take_over(number: int, _name: str) -> None:
         if number == 3:
             lost.after = lambda _number, _name: None
-            export_pages(new_client(iris), wanted(), MemoryStore(files))
+            Export(new_client(iris), wanted(), MemoryStore(files)).run()
 
     lost.after = take_over
     with pytest.raises(IrisCheckpointError, match="Another task instance or try"):
-        export_pages(new_client(iris), wanted(), lost)
+        Export(new_client(iris), wanted(), lost).run()
     assert len(set(ids(result_of(files)[1]))) == 1000
 
 
@@ -401,11 +401,11 @@ def test_a_full_disk_is_said_and_the_next_try_goes_on(
 
     store.before = full
     with pytest.raises(IrisStorageError, match="No space left on device") as raised:
-        export_pages(new_client(iris), wanted(), store)
+        Export(new_client(iris), wanted(), store).run()
     assert raised.value.transient
     assert "_manifest.json" not in store.files
     store.before = lambda _number, _name: None
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     assert len(set(ids(result_of(store.files)[1]))) == 1000
 
 
@@ -421,7 +421,7 @@ def test_a_failure_of_iris_is_what_is_raised_even_when_saving_fails_too(
 
     store.before = full
     with pytest.raises((IrisServerError, IrisStorageError)):
-        export_pages(new_client(iris, max_attempts=1), wanted(part_bytes=10**9), store)
+        Export(new_client(iris, max_attempts=1), wanted(part_bytes=10**9), store).run()
 
 
 @pytest.mark.parametrize("options", [{"part_bytes": 0}, {"max_concurrency": 0}, {"compression": "zip"}])

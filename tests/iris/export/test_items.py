@@ -16,7 +16,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisPermissionError,
     IrisServerError,
 )
-from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 
 from .conftest import HOURS, MakeRequest, new_client, pins, survivors, times_asked
 from .stores import Killed, MemoryStore, MortalStore, result_of
@@ -35,7 +35,7 @@ def test_every_record_of_a_fan_out_carries_its_item(
 ) -> None:
     items = pins(iris, 30)
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=items, max_concurrency=max_concurrency), store)
+    Export(new_client(iris), wanted(HOURS, items=items, max_concurrency=max_concurrency), store).run()
     manifest, records = result_of(store.files)
     by_pin: dict[str, list[float]] = {}
     for record in records:
@@ -59,8 +59,8 @@ def test_a_fan_out_that_is_cut_off_asks_for_no_finished_item_again(
     iris.fault(path=f"/{broken}/", kind="status", status=500, times=1)
     store = MemoryStore()
     with pytest.raises(IrisServerError):
-        export_pages(new_client(iris, max_attempts=1), request, store)
-    export_pages(new_client(iris), request, store)
+        Export(new_client(iris, max_attempts=1), request, store).run()
+    Export(new_client(iris), request, store).run()
     _, records = result_of(store.files)
     keys = [(record["_request"]["pin"], record["datetime"]) for record in records]
     assert len(set(keys)) == len(keys)
@@ -75,12 +75,12 @@ def test_a_fan_out_killed_at_any_write_is_completed_with_every_record_once(
     items = pins(iris, 12)
     request = wanted(HOURS, items=items, max_concurrency=3, part_bytes=8_000)
     whole: dict[str, bytes] = {}
-    export_pages(new_client(iris), request, MemoryStore(whole))
+    Export(new_client(iris), request, MemoryStore(whole)).run()
     expected = sorted(json.dumps(record) for record in result_of(whole)[1])
     kills = 0
     for files in survivors(iris, request, when):
         kills += 1
-        export_pages(new_client(iris), request, MemoryStore(files))
+        Export(new_client(iris), request, MemoryStore(files)).run()
         assert sorted(json.dumps(record) for record in result_of(files)[1]) == expected
     assert kills > 6
 
@@ -90,7 +90,7 @@ def test_items_that_iris_refuses_are_noted_and_passed_over_on_request(
 ) -> None:
     items = [*pins(iris, 5), {"pin": "no-such-machine"}]
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=items, skip_refused=True, max_concurrency=3), store)
+    Export(new_client(iris), wanted(HOURS, items=items, skip_refused=True, max_concurrency=3), store).run()
     manifest, records = result_of(store.files)
     assert manifest["skipped"] == [
         {"path_params": {"pin": "no-such-machine"}, "status": 404, "code": "not_found", "records": 0}
@@ -104,7 +104,7 @@ def test_without_that_request_a_refused_item_fails_the_export(
 ) -> None:
     items = [*pins(iris, 5), {"pin": "no-such-machine"}]
     with pytest.raises(IrisNotFoundError):
-        export_pages(new_client(iris), wanted(HOURS, items=items), MemoryStore())
+        Export(new_client(iris), wanted(HOURS, items=items), MemoryStore()).run()
 
 
 def test_a_missing_right_is_not_taken_for_an_empty_collection(
@@ -113,7 +113,7 @@ def test_a_missing_right_is_not_taken_for_an_empty_collection(
     iris.fault(path="/CumulativeOperatingHours/", kind="status", status=403, times=None)
     store = MemoryStore()
     with pytest.raises(IrisPermissionError, match="all 7 items"):
-        export_pages(new_client(iris), wanted(HOURS, items=pins(iris, 7), skip_refused=True), store)
+        Export(new_client(iris), wanted(HOURS, items=pins(iris, 7), skip_refused=True), store).run()
     assert "_manifest.json" not in store.files
 
 
@@ -121,7 +121,7 @@ def test_hopeless_items_are_not_all_asked_for(iris: IrisEmulator, wanted: MakeRe
     iris.fault(path="/CumulativeOperatingHours/", kind="status", status=403, times=None)
     items = pins(iris, 400)
     with pytest.raises(IrisPermissionError):
-        export_pages(new_client(iris), wanted(HOURS, items=items, skip_refused=True), MemoryStore())
+        Export(new_client(iris), wanted(HOURS, items=items, skip_refused=True), MemoryStore()).run()
     assert len(iris.requests("/CumulativeOperatingHours/")) == 100
 
 
@@ -132,8 +132,8 @@ def test_what_was_skipped_before_a_kill_is_in_the_manifest_after_it(
     request = wanted(HOURS, items=items, skip_refused=True, part_bytes=1000)
     files: dict[str, bytes] = {}
     with pytest.raises(Killed):
-        export_pages(new_client(iris), request, MortalStore(files, dies_at=6, when="after"))
-    export_pages(new_client(iris), request, MemoryStore(files))
+        Export(new_client(iris), request, MortalStore(files, dies_at=6, when="after")).run()
+    Export(new_client(iris), request, MemoryStore(files)).run()
     assert [one["path_params"] for one in result_of(files)[0]["skipped"]] == [{"pin": "no-such-machine"}]
 
 
@@ -145,8 +145,8 @@ def test_what_was_skipped_before_a_failure_is_in_the_manifest_once(
     iris.fault(path=path_of(known[1]), kind="reset_before", times=2)
     store = MemoryStore()
     with pytest.raises(IrisNoAnswerError):
-        export_pages(new_client(iris), request, store)
-    export_pages(new_client(iris), request, store)
+        Export(new_client(iris), request, store).run()
+    Export(new_client(iris), request, store).run()
     assert [one["path_params"] for one in result_of(store.files)[0]["skipped"]] == [
         {"pin": "no-such-machine"}
     ]
@@ -159,7 +159,7 @@ def test_an_item_that_always_answers_so_is_passed_over_on_request_and_the_others
     items = pins(iris, 6)
     iris.fault(path=path_of(items[2]), kind="status", status=status, times=None)
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=items, skip_refused=True, max_concurrency=4), store)
+    Export(new_client(iris), wanted(HOURS, items=items, skip_refused=True, max_concurrency=4), store).run()
     manifest, records = result_of(store.files)
     assert [(one["path_params"], one["status"]) for one in manifest["skipped"]] == [(items[2], status)]
     others = [item["pin"] for item in items if item != items[2]]
@@ -171,7 +171,7 @@ def test_every_error_of_an_item_names_the_item(iris: IrisEmulator, wanted: MakeR
     items = pins(iris, 6)
     iris.fault(path=path_of(items[2]), kind="status", status=status, times=None)
     with pytest.raises(IrisError) as raised:
-        export_pages(new_client(iris), wanted(HOURS, items=items, max_concurrency=4), MemoryStore())
+        Export(new_client(iris), wanted(HOURS, items=items, max_concurrency=4), MemoryStore()).run()
     assert json.dumps(items[2], ensure_ascii=False, separators=(",", ":")) in str(raised.value)
 
 
@@ -183,11 +183,11 @@ def test_more_refused_items_than_allowed_fail_the_export(
     request = wanted(HOURS, items=items, skip_refused=True, max_skipped=max_skipped)
     store = MemoryStore()
     if not fails:
-        export_pages(new_client(iris), request, store)
+        Export(new_client(iris), request, store).run()
         assert result_of(store.files)[0]["skipped_count"] == 3
         return
     with pytest.raises(IrisNotFoundError, match=r"max_skipped \(\d\).*unknown"):
-        export_pages(new_client(iris), request, store)
+        Export(new_client(iris), request, store).run()
     assert "_manifest.json" not in store.files
 
 
@@ -199,7 +199,7 @@ def test_when_every_item_is_unknown_the_path_is_not_spelt_right(
     iris.fault(path="/CumulativeOperatingHour/", kind="status", status=404, times=None)
     store = MemoryStore()
     with pytest.raises(IrisNotFoundError, match=r"all 5 items.*spelt right"):
-        export_pages(new_client(iris), wanted(misspelt, items=items, skip_refused=True), store)
+        Export(new_client(iris), wanted(misspelt, items=items, skip_refused=True), store).run()
     assert "_manifest.json" not in store.files
 
 
@@ -212,9 +212,9 @@ def test_after_a_failure_for_want_of_rights_the_next_try_asks_for_the_refused_ag
     request = wanted(HOURS, items=items, skip_refused=True, checkpoint_interval_s=1e-9, **options)
     store = MemoryStore()
     with pytest.raises(IrisPermissionError):
-        export_pages(new_client(iris), request, store)
+        Export(new_client(iris), request, store).run()
     iris.reset()
-    export_pages(new_client(iris), request, store)
+    Export(new_client(iris), request, store).run()
     manifest, records = result_of(store.files)
     assert manifest["skipped_count"] == 0
     assert {record["_request"]["pin"] for record in records} == {item["pin"] for item in items}
@@ -227,7 +227,7 @@ def test_many_refused_items_make_a_small_manifest_a_file_and_few_lines_of_log(
     unknown = [{"pin": f"unknown {number}"} for number in range(250)]
     request = wanted(HOURS, items=[*pins(iris, 2), *unknown], skip_refused=True, max_concurrency=4)
     store = MemoryStore()
-    export_pages(new_client(iris), request, store)
+    Export(new_client(iris), request, store).run()
     manifest, _ = result_of(store.files)
     assert (len(manifest["skipped"]), manifest["skipped_count"]) == (100, 250)
     lines = store.files[manifest["skipped_file"]].splitlines()
@@ -244,11 +244,11 @@ def test_an_item_that_is_refused_in_its_middle_says_how_much_of_it_is_there(
     items = pins(iris, 3)
     month = HOURS.replace("2026-01-14", "2026-01-15")
     whole = MemoryStore()
-    export_pages(new_client(iris), wanted(month, items=items), whole)
+    Export(new_client(iris), wanted(month, items=items), whole).run()
     first = [r for r in result_of(whole.files)[1] if r["_request"] == items[0]]
     iris.fault(path=f"re:{path_of(items[0])}.*/2(\\?|$)", kind="status", status=404, times=None)
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(month, items=items, skip_refused=True), store)
+    Export(new_client(iris), wanted(month, items=items, skip_refused=True), store).run()
     manifest, records = result_of(store.files)
     came = [record for record in records if record["_request"] == items[0]]
     if len(first) > 100:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisError, IrisServerError, IrisStorageError
-from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError, export_pages
+from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
 from airflow_provider_trackunit.iris.export.folder.checkpoint import read_checkpoint
 from airflow_provider_trackunit.iris.export.manifest import Run
 
@@ -84,7 +84,7 @@ def test_it_is_kept_on_time_while_a_request_does_not_come_back(
         return fetch(errand, cancelled)
 
     client.run_errand = held_up  # type: ignore[method-assign]
-    export_pages(client, wanted(part_bytes=10**9, checkpoint_interval_s=0.2), store)
+    Export(client, wanted(part_bytes=10**9, checkpoint_interval_s=0.2), store).run()
     assert kept.is_set()
     assert len(result_of(store.files)[1]) == 1000
 
@@ -120,7 +120,7 @@ def test_a_task_that_is_told_to_stop_stores_what_came_and_asks_for_nothing_more(
     thread.join()
     asked = len(iris.requests(ASSETS))
     assert stored(store.files) == asked * 10
-    export_pages(new_client(iris), request, store)
+    Export(new_client(iris), request, store).run()
     assert set(times_asked(iris, ASSETS).values()) == {1}
     assert len(result_of(store.files)[1]) == 1000
 
@@ -172,11 +172,11 @@ def test_an_exception_out_of_a_signal_handler_stores_what_came(
     signal.setitimer(signal.ITIMER_REAL, 0.15)
     try:
         with pytest.raises(TaskTimeoutError):
-            export_pages(new_client(iris), request, store)
+            Export(new_client(iris), request, store).run()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
-    export_pages(new_client(iris), request, store)
+    Export(new_client(iris), request, store).run()
     ids = [record["id"] for record in result_of(store.files)[1]]
     assert len(set(ids)) == len(ids) == 1000
     again = [path for path, times in times_asked(iris, ASSETS).items() if times > 1]
@@ -219,7 +219,7 @@ def test_another_account_begins_anew_so_that_no_result_holds_records_of_two(
     second = new_client(iris)
     second.authenticate()
     second.credentials = credentials_of(iris, username="somebody else")
-    export_pages(second, wanted(), MemoryStore(files))
+    Export(second, wanted(), MemoryStore(files)).run()
     assert len(iris.requests(ASSETS)) - before == 20
     assert len(result_of(files)[1]) == 1000
 
@@ -231,7 +231,7 @@ def test_a_position_that_iris_does_not_know_any_more_is_given_up_once(
     files = unfinished(iris, wanted())
     page = stored(files) // 50
     iris.fault(path=f"re:page={page}(&|$)", kind="status", status=status, times=1)
-    export_pages(new_client(iris), wanted(), MemoryStore(files))
+    Export(new_client(iris), wanted(), MemoryStore(files)).run()
     assert len({record["id"] for record in result_of(files)[1]}) == 1000
     assert times_asked(iris, ASSETS)[f"{ASSETS}?size=50&page=0"] == 2
     assert "begins anew" in caplog.text
@@ -242,7 +242,7 @@ def test_a_position_that_is_refused_again_and_again_fails(iris: IrisEmulator, wa
     page = stored(files) // 50
     iris.fault(path=f"re:page={page}(&|$)", kind="status", status=410, times=None)
     with pytest.raises(IrisError) as raised:
-        export_pages(new_client(iris), wanted(), MemoryStore(files))
+        Export(new_client(iris), wanted(), MemoryStore(files)).run()
     assert not raised.value.transient
     assert "_manifest.json" not in files
 
@@ -252,10 +252,10 @@ def test_requests_of_all_tries_are_counted(iris: IrisEmulator, wanted: MakeReque
     store = MemoryStore()
     for _ in range(3):
         with pytest.raises(IrisServerError):
-            export_pages(new_client(iris, max_attempts=2), wanted(), store)
+            Export(new_client(iris, max_attempts=2), wanted(), store).run()
     asked = len(iris.requests(ASSETS))
     iris.reset()
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     assert json.loads(store.files["_manifest.json"])["requests"] == asked + len(iris.requests(ASSETS))
 
 
@@ -270,7 +270,7 @@ def test_a_metered_crawl_that_is_stopped_asks_for_no_url_again(
     with pytest.raises(ExportStoppedError):
         export.run()
     thread.join()
-    export_pages(new_client(iris), request, store)
+    Export(new_client(iris), request, store).run()
     assert set(times_asked(iris, "/Fleet/").values()) == {1}
     assert len(result_of(store.files)[1]) == 800
 
@@ -297,7 +297,7 @@ def test_files_of_ours_that_no_result_names_go_with_the_next_result_and_those_of
         "_manifest.json.0011223344556677.unfinished": b"likewise",
     }
     store = MemoryStore({**others, **ours})
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     assert {name: store.files.pop(name) for name in others} == others
     assert len(result_of(store.files)[1]) == 1000
 
@@ -317,7 +317,7 @@ def test_a_result_of_version_0_1_0_is_replaced_whole(iris: IrisEmulator, wanted:
         "run": {"dag_id": "dag", "task_id": "task", "run_id": "before", "map_index": -1},
     }
     store = MemoryStore({"_manifest.json": json.dumps(old).encode(), "part-00000.jsonl.gz": b"x"})
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     assert len(result_of(store.files)[1]) == 1000
 
 
@@ -339,10 +339,10 @@ def test_a_manifest_whose_write_raised_is_read_back(
     before = len(iris.requests(ASSETS))
     if not lands:
         with pytest.raises(IrisStorageError) as raised:
-            export_pages(new_client(iris), wanted(), store)
+            Export(new_client(iris), wanted(), store).run()
         assert raised.value.transient
     # Without an error the first time, or after it the second time; the pages are asked for once.
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
     assert len(result_of(store.files)[1]) == 1000
     assert len(iris.requests(ASSETS)) - before == 20
 
@@ -351,7 +351,7 @@ def test_a_task_whose_clean_up_fails_has_its_result_all_the_same(
     iris: IrisEmulator, wanted: MakeRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(), store)
+    Export(new_client(iris), wanted(), store).run()
 
     def refuse(_number: int, name: str) -> None:
         if name.startswith("part-") and name in former:
@@ -359,8 +359,8 @@ def test_a_task_whose_clean_up_fails_has_its_result_all_the_same(
 
     former = set(store.files)
     store.before = refuse
-    export_pages(new_client(iris), wanted(run=Run("dag", "task", "next", -1)), store)
+    Export(new_client(iris), wanted(run=Run("dag", "task", "next", -1)), store).run()
     assert "could not be deleted" in caplog.text
     store.before = lambda _number, _name: None
-    export_pages(new_client(iris), wanted(run=Run("dag", "task", "the one after", -1)), store)
+    Export(new_client(iris), wanted(run=Run("dag", "task", "the one after", -1)), store).run()
     assert len(result_of(store.files)[1]) == 1000

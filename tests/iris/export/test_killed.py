@@ -10,11 +10,11 @@ from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-
 
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
-from airflow_provider_trackunit.storage import FolderStore
+from airflow_provider_trackunit.tasks.storage import FolderStore
 
 from .conftest import ASSETS
 from .stores import result_of
@@ -39,7 +39,7 @@ def export(credentials: dict[str, str], url: str, folder: str, begins: Event) ->
         ASSETS, folder, [call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2
     )
     begins.set()
-    export_pages(client, request, FolderStore(LocalFileSystem(), folder, folder))
+    Export(client, request, FolderStore(LocalFileSystem(), folder, folder)).run()
 
 
 def begin(iris: IrisEmulator, folder: Path) -> ForkServerProcess:

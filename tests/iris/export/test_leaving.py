@@ -14,7 +14,7 @@ from airflow_provider_trackunit.iris.errors import IrisPermissionError
 from airflow_provider_trackunit.iris.export.export import Export, ExportStoppedError
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response
-from airflow_provider_trackunit.iris.pages.fetching import Crew
+from airflow_provider_trackunit.iris.pages.crew import Crew
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.fuzz.wires import JSON, ORIGIN, wired
 

@@ -25,7 +25,8 @@ from airflow_provider_trackunit.iris.export.manifest import (
 )
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
-from airflow_provider_trackunit.iris.pages.frontier import Frontier, OpenWalk
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.walk import OpenWalk
 
 ORIGIN = "https://iris.trackunit.com"
 RUN = Run("fleet", "assets", "manual__1", 3)

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from airflow_provider_trackunit._compat import TaskDeferred
-from airflow_provider_trackunit.deferral import Deferrals
 from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import (
@@ -35,6 +34,7 @@ from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.folder.checkpoint import read_checkpoint
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
+from airflow_provider_trackunit.tasks.deferral import Deferrals
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 from tests.airflow.round_trip import rebuilt
 

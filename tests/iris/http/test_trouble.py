@@ -15,8 +15,8 @@ from airflow_provider_trackunit.iris.errors import (
     IrisNoAnswerError,
     IrisUnexpectedResponseError,
 )
+from airflow_provider_trackunit.iris.http.transports.body import Body
 from airflow_provider_trackunit.iris.http.transports.trouble import (
-    Body,
     Trouble,
     failure,
     readable,

@@ -10,8 +10,8 @@ from airflow_provider_trackunit.iris.pages.styles import paginator
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 ORIGIN = "https://iris.trackunit.com"
 ASSETS = "/api/asset/v1/assets"

@@ -21,8 +21,8 @@ from airflow_provider_trackunit.iris.pages.styles import paginator
 from tests.iris.pages.numbered import ASSETS, FLEET, ORIGIN, answer, calls, place
 
 if TYPE_CHECKING:
-    from airflow_provider_trackunit.iris.pages.frontier import Errand
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 OPERATORS = "/public/api/operator/operators"
 

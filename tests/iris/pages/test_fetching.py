@@ -14,16 +14,18 @@ from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisNotFoundError, IrisPermissionError, IrisServerError
 from airflow_provider_trackunit.iris.http import retrying
 from airflow_provider_trackunit.iris.http.steps import CancelledError
+from airflow_provider_trackunit.iris.pages.crew import Arrival, Crew, crew_of
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
-from airflow_provider_trackunit.iris.pages.fetching import Arrival, Crew, crew_of, deliver
-from airflow_provider_trackunit.iris.pages.frontier import Errand, Frontier
+from airflow_provider_trackunit.iris.pages.fetching import deliver
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.iris.pages.numbered import ASSETS, answer, calls, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_trackunit.emulator import IrisEmulator
-    from airflow_provider_trackunit.iris.pages.paging import Page
+    from airflow_provider_trackunit.iris.pages.page import Page
+    from airflow_provider_trackunit.iris.pages.walk import Errand
     from tests.iris.conftest import ClientFactory
 
 #: A test that would wait for ever fails instead.

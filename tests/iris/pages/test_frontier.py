@@ -15,15 +15,10 @@ from hypothesis import strategies as st
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.pages.frontier import (
-    Errand,
-    Frontier,
-    OpenWalk,
-    page_name,
-    tell_difference,
-)
-from airflow_provider_trackunit.iris.pages.paging import Page
+from airflow_provider_trackunit.iris.pages.frontier import Frontier
+from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles import paginator
+from airflow_provider_trackunit.iris.pages.walk import Errand, OpenWalk, page_name, tell_difference
 from tests.iris.pages.numbered import ASSETS, FLEET, ORIGIN, answer, calls, place
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.errors import IrisPaginationError
 from airflow_provider_trackunit.iris.pages.guard import Guard
-from airflow_provider_trackunit.iris.pages.paging import Page
+from airflow_provider_trackunit.iris.pages.page import Page
 
 CALL = make_call("https://iris.trackunit.com", "/api/x")
 START: Mapping[str, Any] = {"after": None}

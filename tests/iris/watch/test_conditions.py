@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.iris.pages.paging import Page
+from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.watch.conditions import Condition, found_records, look
 
 DOCUMENT = {"totalElements": 2, "content": [{"id": "a", "status": "OPEN"}, {"id": "b", "status": "CLOSED"}]}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from airflow_provider_trackunit.iris.pages.paging import Page
+from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.watch.conditions import Condition
 from airflow_provider_trackunit.iris.watch.watermark import (
     Mark,

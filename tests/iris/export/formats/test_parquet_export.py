@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
-from airflow_provider_trackunit.iris.export.export import export_pages
+from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from tests.iris.export.conftest import ASSETS, FLEET, HOURS, MakeRequest, new_client, pins, survivors
@@ -33,8 +33,8 @@ def typed_result_of(files: dict[str, bytes]) -> tuple[dict[str, Any], Rows]:
 
 def test_a_fleet_in_parquet_is_the_fleet_in_json_lines(iris: IrisEmulator, wanted: MakeRequest) -> None:
     lines, typed = MemoryStore(), MemoryStore()
-    export_pages(new_client(iris), wanted(), lines)
-    export_pages(new_client(iris), wanted(encoding=ParquetEncoding(columns_for(ASSETS))), typed)
+    Export(new_client(iris), wanted(), lines).run()
+    Export(new_client(iris), wanted(encoding=ParquetEncoding(columns_for(ASSETS))), typed).run()
     manifest, rows = typed_result_of(typed.files)
     _, records = result_of(lines.files)
     assert len(manifest["parts"]) > 3
@@ -55,11 +55,11 @@ def test_killed_after_any_write_the_next_try_completes_it_with_every_record_once
 ) -> None:
     request = wanted(query={"size": 500}, encoding=ParquetEncoding(columns_for(ASSETS)), part_bytes=1)
     whole = MemoryStore()
-    export_pages(new_client(iris), request, whole)
+    Export(new_client(iris), request, whole).run()
     expected = [row["id"] for row in typed_result_of(whole.files)[1]]
     assert len(set(expected)) == 1000
     for files in survivors(iris, request, "after"):
-        export_pages(new_client(iris), request, MemoryStore(files))
+        Export(new_client(iris), request, MemoryStore(files)).run()
         assert [row["id"] for row in typed_result_of(files)[1]] == expected
 
 
@@ -67,7 +67,7 @@ def test_rows_of_a_fan_out_carry_their_item(iris: IrisEmulator, wanted: MakeRequ
     items = pins(iris, 5)
     encoding = ParquetEncoding(columns_for(HOURS, item_names=["pin"]))
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(HOURS, items=items, encoding=encoding), store)
+    Export(new_client(iris), wanted(HOURS, items=items, encoding=encoding), store).run()
     manifest, rows = typed_result_of(store.files)
     assert [one["name"] for one in manifest["columns"]] == ["datetime", "hour", "_request_pin", "_extra"]
     assert {row["_request_pin"] for row in rows} == {item["pin"] for item in items}
@@ -77,7 +77,7 @@ def test_rows_of_a_fan_out_carry_their_item(iris: IrisEmulator, wanted: MakeRequ
 def test_values_that_do_not_fit_are_counted_in_the_manifest(iris: IrisEmulator, wanted: MakeRequest) -> None:
     columns = columns_for(ASSETS, columns={"id": ("id", "string"), "year": ("productionYear", "date")})
     store = MemoryStore()
-    export_pages(new_client(iris), wanted(encoding=ParquetEncoding(columns)), store)
+    Export(new_client(iris), wanted(encoding=ParquetEncoding(columns)), store).run()
     manifest, rows = typed_result_of(store.files)
     assert manifest["bad_values"] == {"year": 1000}
     assert all(row["year"] is None and "productionYear" in json.loads(row["_extra"]) for row in rows)
@@ -89,7 +89,7 @@ def test_on_request_they_fail_the_export_and_no_result_is_published(
     columns = columns_for(ASSETS, columns={"id": ("id", "string"), "year": ("productionYear", "date")})
     store = MemoryStore()
     with pytest.raises(IrisUnexpectedResponseError, match="'year' is declared as date"):
-        export_pages(new_client(iris), wanted(encoding=ParquetEncoding(columns, "fail")), store)
+        Export(new_client(iris), wanted(encoding=ParquetEncoding(columns, "fail")), store).run()
     assert "_manifest.json" not in store.files
 
 
@@ -98,7 +98,7 @@ def test_an_empty_fleet_is_a_result_without_parts_that_knows_its_columns(
 ) -> None:
     store = MemoryStore()
     iris.fleet(shrink=1000)
-    export_pages(new_client(iris), wanted(FLEET, encoding=ParquetEncoding(columns_for(FLEET))), store)
+    Export(new_client(iris), wanted(FLEET, encoding=ParquetEncoding(columns_for(FLEET))), store).run()
     manifest, rows = typed_result_of(store.files)
     assert (rows, manifest["records"]) == ([], 0)
     assert len(manifest["columns"]) == 57

@@ -7,8 +7,8 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call, read_origin
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisPaginationError
-from airflow_provider_trackunit.iris.pages.aemp import AempLinks
-from airflow_provider_trackunit.iris.pages.paging import Cursor
+from airflow_provider_trackunit.iris.pages.page import Cursor
+from airflow_provider_trackunit.iris.pages.styles.aemp import AempLinks
 
 ORIGIN = "https://iris.trackunit.com"
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"

@@ -7,10 +7,13 @@ import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
 from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
-from airflow_provider_trackunit.iris.pages.aemp import AempLinks
-from airflow_provider_trackunit.iris.pages.paging import After, PageNumber, Paginator, Unpaged
-from airflow_provider_trackunit.iris.pages.recognise import Recognise, recognise
-from airflow_provider_trackunit.iris.pages.relay import Relay
+from airflow_provider_trackunit.iris.pages.page import Paginator
+from airflow_provider_trackunit.iris.pages.styles.aemp import AempLinks
+from airflow_provider_trackunit.iris.pages.styles.after import After
+from airflow_provider_trackunit.iris.pages.styles.page_number import PageNumber
+from airflow_provider_trackunit.iris.pages.styles.recognise import Recognise, recognise
+from airflow_provider_trackunit.iris.pages.styles.relay import Relay
+from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 
 QUERY = {"query": "query($after: String) { things(after: $after) { nodes pageInfo } }"}
 ORIGIN = "https://iris.trackunit.com"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
-from airflow_provider_trackunit.triggerer import warn_if_none_runs
+from airflow_provider_trackunit.tasks.triggerer import warn_if_none_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

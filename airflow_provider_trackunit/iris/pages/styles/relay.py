@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
-from airflow_provider_trackunit.iris.pages.paging import (
-    Page,
+from airflow_provider_trackunit.iris.pages.page import Page
+from airflow_provider_trackunit.iris.pages.styles.cursors import foreign_cursor, text_of
+from airflow_provider_trackunit.iris.pages.styles.members import (
     decode_as,
-    foreign_cursor,
     opens_with,
     read_members,
-    text_of,
     whole_number,
 )
+from airflow_provider_trackunit.iris.pages.styles.numbered import Unnumbered
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.paging import Cursor
+    from airflow_provider_trackunit.iris.pages.page import Cursor
 
 # Page size of a Relay connection when the query leaves it open: the developer hub (page "GraphQL API
 # pagination") recommends 50 to 100.
@@ -43,7 +43,7 @@ _RELAY_MAX_DEPTH: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(Unnumbered):
     """A GraphQL connection, walked by the variable ``$after`` of the caller's query.
 
     ::
@@ -96,14 +96,6 @@ class Relay:
             announced=whole_number({"count": info.count}, "count"),
             body=body,
         )
-
-    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
-        """Return nothing: only the page itself tells what follows it."""
-        return []
-
-    def number(self, cursor: Cursor) -> int:
-        """Return 0: these pages have no numbers."""
-        return 0
 
     def _refuse_dead_end(self, call: Call, cursor: Cursor, end_cursor: str | None) -> None:
         if not re.search(r"\$after\b", call.graphql_query):

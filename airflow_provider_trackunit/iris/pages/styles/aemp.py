@@ -8,21 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
-from airflow_provider_trackunit.iris.pages.paging import (
-    Page,
-    decode_as,
-    numbered_ahead,
-    page_of,
-    read_members,
-    read_records,
-    refuse_growth,
-)
+from airflow_provider_trackunit.iris.pages.page import Page
+from airflow_provider_trackunit.iris.pages.styles.cursors import page_of
+from airflow_provider_trackunit.iris.pages.styles.members import decode_as, read_members, read_records
+from airflow_provider_trackunit.iris.pages.styles.numbered import numbered_ahead, refuse_growth
 
 if TYPE_CHECKING:
     import msgspec
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.pages.paging import Cursor
+    from airflow_provider_trackunit.iris.pages.page import Cursor
 
 #: The page number at the end of an AEMP path. No fleet has a billion pages; a longer number is something else.
 PAGE_SEGMENT: Final = re.compile(r"/([0-9]{1,9})$")

@@ -5,22 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_trackunit.iris.pages.aemp import PAGE_SEGMENT, AempLinks
-from airflow_provider_trackunit.iris.pages.paging import (
-    After,
-    Cursor,
-    Page,
-    PageNumber,
-    Paginator,
-    Unpaged,
-    read_members,
-)
-from airflow_provider_trackunit.iris.pages.relay import Relay
+from airflow_provider_trackunit.iris.pages.styles.aemp import PAGE_SEGMENT, AempLinks
+from airflow_provider_trackunit.iris.pages.styles.after import After
+from airflow_provider_trackunit.iris.pages.styles.members import read_members
+from airflow_provider_trackunit.iris.pages.styles.page_number import PageNumber
+from airflow_provider_trackunit.iris.pages.styles.relay import Relay
+from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_trackunit.iris.calls import Call
+    from airflow_provider_trackunit.iris.pages.page import Cursor, Page, Paginator
 
 _STYLE_OF_CURSOR: Final[Mapping[str, Paginator]] = {
     "page": PageNumber(),

@@ -11,7 +11,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisPaginationError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.pages.relay import Relay
+from airflow_provider_trackunit.iris.pages.styles.relay import Relay
 
 QUERY = "query($first: Int, $after: String) { assets(first: $first, after: $after) { edges { node { id } } pageInfo { hasNextPage endCursor count } } }"
 STYLE = Relay()

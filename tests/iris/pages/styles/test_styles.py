@@ -12,7 +12,10 @@ from airflow_provider_trackunit.iris.errors import (
     IrisPaginationError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.pages.paging import After, Cursor, Page, PageNumber, Unpaged
+from airflow_provider_trackunit.iris.pages.page import Cursor, Page
+from airflow_provider_trackunit.iris.pages.styles.after import After
+from airflow_provider_trackunit.iris.pages.styles.page_number import PageNumber
+from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 
 ORIGIN = "https://iris.trackunit.com"
 

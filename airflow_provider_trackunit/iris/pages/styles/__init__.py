@@ -1,17 +1,20 @@
-"""The paginator of each style of paging that the catalogue names."""
+"""The ways in which IRIS splits a collection into pages: a module for each style. Sends and remembers nothing."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow_provider_trackunit.iris.pages.aemp import AempLinks
-from airflow_provider_trackunit.iris.pages.paging import After, PageNumber, Paginator, Unpaged
-from airflow_provider_trackunit.iris.pages.recognise import Recognise
-from airflow_provider_trackunit.iris.pages.relay import Relay
+from airflow_provider_trackunit.iris.pages.styles.aemp import AempLinks
+from airflow_provider_trackunit.iris.pages.styles.after import After
+from airflow_provider_trackunit.iris.pages.styles.page_number import PageNumber
+from airflow_provider_trackunit.iris.pages.styles.recognise import Recognise
+from airflow_provider_trackunit.iris.pages.styles.relay import Relay
+from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.catalogue.endpoints import Paging
+    from airflow_provider_trackunit.iris.pages.page import Paginator
 
 
 @lru_cache(maxsize=64)

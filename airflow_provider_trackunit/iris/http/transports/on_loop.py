@@ -1,0 +1,180 @@
+"""Sends requests by the library ``aiohttp``, for the client for an event loop.
+
+The only module that imports aiohttp: that costs a quarter of a second, so import this one late, and not on a running loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import certifi
+from yarl import URL
+
+from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.iris.http.transports.body import Body
+from airflow_provider_trackunit.iris.http.transports.proxies import trusted_roots
+from airflow_provider_trackunit.iris.http.transports.trouble import (
+    CONNECT_TIMEOUT_S,
+    MAX_CONNECTIONS,
+    Trouble,
+    failure,
+    trouble_with_tls,
+)
+from airflow_provider_trackunit.iris.http.wire import Response
+from airflow_provider_trackunit.iris.secrecy import SecretMembers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from airflow_provider_trackunit.iris.http.wire import Request
+    from airflow_provider_trackunit.iris.secrecy import Secret
+
+log = logging.getLogger(__name__)
+
+# All of them are in the request already, or not wanted.
+_ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# Before aiohttp 3.10 a connection that takes too long is the more general error.
+_SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
+
+
+class LoopConnections:
+    """The connections of one client on one event loop. Nothing of it is bound to a loop before its first use there.
+
+    :param ca_bundle: path of a PEM file to trust instead of the usual roots
+    """
+
+    def __init__(self, ca_bundle: str | None) -> None:
+        self._ca_bundle = ca_bundle
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+        # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
+        self._free = asyncio.Semaphore(MAX_CONNECTIONS)
+
+    async def close(self) -> None:
+        """Close the connections. The next request opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @asynccontextmanager
+    async def lend(self, request: Request) -> AsyncIterator[aiohttp.ClientSession]:
+        """Lend the session for one request, once there is a connection for it.
+
+        :raises IrisConfigurationError: when there is no file of trusted certificates
+        """
+        session = await self._opened(request)
+        async with self._free:
+            yield session
+
+    async def _opened(self, request: Request) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._session is None or self._session.closed:
+                # Reading the trusted roots takes tens of milliseconds, in which the loop would stand still.
+                roots = await asyncio.to_thread(_trusted_roots, self._ca_bundle)
+                if roots is None:
+                    raise failure(request, Trouble.NO_ROOTS)
+                self._session = _new_session(roots)
+            return self._session
+
+
+async def outcome_on_loop(
+    session: aiohttp.ClientSession,
+    request: Request,
+    *,
+    left_s: float,
+    ends_at: float,
+    clock: Callable[[], float],
+    proxy: Secret | None,
+) -> Response | IrisError:
+    """Return the answer to one request, complete, or why there is none.
+
+    Nothing is raised from where the library is at work: tracebacks can show the variables of their frames, and
+    here these are headers and half a token.
+
+    :param left_s: seconds that it may take, which end at ``ends_at`` by the clock
+    """
+    through = _as_aiohttp_takes_it(proxy)
+    trouble_of = _trouble_before_answer
+    try:
+        async with session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=dict(request.headers),
+            data=request.body,
+            timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
+            allow_redirects=False,
+            **through,
+        ) as answer:
+            trouble_of = _trouble_in_body
+            coding = answer.headers.get("Content-Encoding", "")
+            body = Body(request, answer.status, coding, ends_at, clock)
+            async for chunk in answer.content.iter_any():
+                body.take(chunk)
+            return Response(
+                status=answer.status,
+                headers={name.lower(): value for name, value in answer.headers.items()},
+                body=body.whole(),
+            )
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        log.debug("%s: %s", request.label, type(error).__name__)
+        trouble = trouble_of(error)
+        # With a proxy, nobody connects to the origin itself.
+        return failure(request, Trouble.PROXY if through and trouble is Trouble.UNREACHABLE else trouble)
+    except IrisError as error:
+        return error.with_traceback(None)
+
+
+def _as_aiohttp_takes_it(proxy: Secret | None) -> SecretMembers:
+    named = URL(proxy) if proxy else None
+    if named is None:
+        return SecretMembers()
+    login = f"{named.user}:{named.password or ''}".encode()
+    basic = {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"} if named.user else {}
+    return SecretMembers(proxy=named.with_user(None), proxy_headers=basic)
+
+
+def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext | None:
+    """Return what checks certificates, None when there is no file of trusted ones."""
+    try:
+        return ssl.create_default_context(cafile=trusted_roots(ca_bundle) or certifi.where())
+    except OSError:
+        return None
+
+
+def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=roots),
+        # The API has no cookies; a jar would be state that travels from one answer into the next request.
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_ADDED_BY_AIOHTTP,
+        # With it aiohttp reads ~/.netrc for every request, and refuses those that have an Authorization header.
+        trust_env=False,
+        auto_decompress=False,
+    )
+    # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
+    # be our decision, and there is no public switch.
+    session._retry_connection = False
+    return session
+
+
+def _trouble_before_answer(error: Exception) -> Trouble:
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return trouble_with_tls(error)
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        return Trouble.PROXY
+    if isinstance(error, _SLOW_CONNECT):
+        return Trouble.SLOW_CONNECT
+    if isinstance(error, TimeoutError):
+        return Trouble.SLOW_ANSWER
+    return Trouble.UNREACHABLE if isinstance(error, aiohttp.ClientConnectorError) else Trouble.BROKEN
+
+
+def _trouble_in_body(error: Exception) -> Trouble:
+    return Trouble.SLOW_BODY if isinstance(error, TimeoutError) else Trouble.CUT_BODY
