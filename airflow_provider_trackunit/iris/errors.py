@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def one_line(said: object, most_chars: int) -> str:
+    """Return what somebody else said as a part of a message: on one line, cut, and of what any log can hold."""
+    # Half a character and a null are among what no log or database can hold.
+    words = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(str(said).split())
+    )
+    return words if len(words) <= most_chars else words[: most_chars - 1] + "…"
+
+
 class IrisError(Exception):
     """Base of all errors of this package."""
 

@@ -5,12 +5,13 @@ Pure. Here belongs what is true of any request; no endpoint is known, nothing pa
 
 from airflow_provider_trackunit.iris.calls.call import Call, make_call, meant_by, without_query
 from airflow_provider_trackunit.iris.calls.origins import BASE_URL, is_plain, read_base_url, read_origin
-from airflow_provider_trackunit.iris.calls.values import encode_json
+from airflow_provider_trackunit.iris.calls.values import encode_json, is_encodable
 
 __all__ = [
     "BASE_URL",
     "Call",
     "encode_json",
+    "is_encodable",
     "is_plain",
     "make_call",
     "meant_by",

@@ -19,6 +19,8 @@ _RESERVED_HEADERS: Final = frozenset(
 # What RFC 3986 lets stand in a path segment besides the unreserved characters.
 _SEGMENT_SAFE: Final = "!$&'()*+,;=:@"
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+# JSON can name one half of a pair; no encoding can send it, and the error of one that tries holds the whole text.
+_HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -100,15 +102,18 @@ def _utc_text(moment: dt.datetime, argument: str) -> str:
         raise IrisConfigurationError(f"{argument}: a moment outside of the calendar in UTC") from None
 
 
+def is_encodable(text: str) -> bool:
+    """Return whether a text can be sent: one with half a character (a surrogate) cannot."""
+    return _HALF_A_CHARACTER.search(text) is None
+
+
 def encodable(text: str, argument: str) -> str:
     """Return a text that can be sent.
 
     :raises IrisConfigurationError: when it cannot
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise IrisConfigurationError(f"{argument}: the text holds half a character (a surrogate)") from None
+    if not is_encodable(text):
+        raise IrisConfigurationError(f"{argument}: the text holds half a character (a surrogate)")
     return text
 
 

@@ -11,7 +11,7 @@ import jmespath
 import jmespath.exceptions
 import msgspec
 
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, one_line
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.pages.page import Page
@@ -49,7 +49,9 @@ class Condition:
         try:
             self._compiled = jmespath.compile(expression)
         except _REFUSALS as error:
-            raise IrisConfigurationError(f"{name}: not a JMESPath expression. {_one_line(error)}") from None
+            raise IrisConfigurationError(
+                f"{name}: not a JMESPath expression. {one_line(error, _MOST_MESSAGE_CHARS)}"
+            ) from None
 
     def value(self, document: Any) -> Any:
         """Return the value of the expression over a decoded answer.
@@ -63,13 +65,8 @@ class Condition:
             return msgspec.json.decode(msgspec.json.encode(value))
         except _REFUSALS as error:
             raise IrisConfigurationError(
-                f"{self._name}: {self._expression!r:.200} cannot be applied to the answer. {_one_line(error)}"
+                f"{self._name}: {self._expression!r:.200} cannot be applied to the answer. {one_line(error, _MOST_MESSAGE_CHARS)}"
             ) from None
-
-
-def _one_line(said: object, most_chars: int = _MOST_MESSAGE_CHARS) -> str:
-    words = " ".join(str(said).split())[:most_chars]
-    return "".join(char if char.isprintable() else "?" for char in words)
 
 
 def found_records(page: Page) -> Any:
@@ -83,7 +80,7 @@ def sight(found: Any, condition: Condition | None) -> str:
     """Return in a few words, for a line of the log, what a look found, and whether the wait is over."""
     begin = "done" if found else "not yet"
     if condition is not None:
-        return f"{begin}, the condition gives {_one_line(repr(found), _MOST_SIGHT_CHARS)}"
+        return f"{begin}, the condition gives {one_line(repr(found), _MOST_SIGHT_CHARS)}"
     return (
         f"{begin}, {found} records"
         if isinstance(found, int)

@@ -7,6 +7,8 @@ import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_trackunit.iris.errors import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,10 +26,7 @@ def told(request: Request, value: Any) -> str | None:
     if not isinstance(value, str | int) or value == "":
         return None
     # Before the text is cut, or the first half of the token could be left over.
-    words = " ".join(request.without_secrets(str(value)).split())
-    # What no log or database can hold (half a character, a null) is shown as something they can.
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
-    return text if len(text) <= _MAX_MESSAGE_CHARS else text[: _MAX_MESSAGE_CHARS - 1] + "…"
+    return one_line(request.without_secrets(str(value)), _MAX_MESSAGE_CHARS)
 
 
 def read_wait_s(value: Any) -> float | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from airflow_provider_trackunit.iris.calls import read_origin
+from airflow_provider_trackunit.iris.calls import is_encodable, read_origin
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.iris.secrecy import Secret
 
@@ -17,9 +16,6 @@ API_KEY_AUTH_URL: Final = "https://auth.trackunit.com/token/v2"
 
 #: What the connection form calls the address of the token endpoint.
 AUTH_URL_FIELD: Final = "Auth URL (extra 'auth_url')"
-
-# JSON can name one half of a pair; no encoding can send it, and the error of one that tries holds the whole text.
-_HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ class Credentials:
             AUTH_URL_FIELD: Secret(self.auth_url),
         }
         for name, value in fields.items():
-            if _HALF_A_CHARACTER.search(value):
+            if not is_encodable(value):
                 raise IrisConfigurationError(
                     f"{name} of the connection holds half a character; type it again"
                 )

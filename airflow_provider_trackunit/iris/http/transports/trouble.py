@@ -15,6 +15,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisError,
     IrisNoAnswerError,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -106,8 +107,7 @@ def readable(ca_bundle: str) -> str:
     except OSError:  # a name longer than any file can have
         found = False
     if not found:
-        shown = "".join(char if char.isprintable() else "?" for char in ca_bundle[:200])
         raise IrisConfigurationError(
-            f"CA bundle (extra 'ca_bundle'): there is no file {shown} on this machine"
+            f"CA bundle (extra 'ca_bundle'): there is no file {one_line(ca_bundle, 200)} on this machine"
         )
     return ca_bundle

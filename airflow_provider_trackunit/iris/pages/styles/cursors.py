@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_trackunit.iris.calls import is_encodable
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def text_of(cursor: Cursor, key: str) -> str | None:
     value = cursor.get(key, 0)
     if value is None:
         return None
-    # Half a character (a surrogate) cannot be sent, so it cannot have come either.
-    if not isinstance(value, str) or value != value.encode(errors="ignore").decode():
+    # What cannot be sent cannot have come either.
+    if not isinstance(value, str) or not is_encodable(value):
         raise foreign_cursor()
     return value
 
