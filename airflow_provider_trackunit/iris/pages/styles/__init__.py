@@ -16,7 +16,7 @@ from airflow_provider_trackunit.iris.pages.styles.relay import Relay
 from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 
 if TYPE_CHECKING:
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Paging
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Paging
     from airflow_provider_trackunit.iris.pages.page import Paginator
 
 
