@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_trackunit._compat import Context
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.pages.page import Page
 
 
@@ -31,7 +31,7 @@ class IrisApiOperator(CallsEndpoint):
     once, whatever its ``retries``.
 
     The arguments of the request, the connection, the settings of a call, ``deferrable`` and ``retry_policy`` are those of
-    :class:`~.calling.CallsEndpoint`. A task that was deferred for a limit of the API begins its call anew. The others:
+    :class:`~.tasks.calling.CallsEndpoint`. A task that was deferred for a limit of the API begins its call anew. The others:
 
     :param paginate: True reads all pages of a collection; False gives the one answer, decoded. By default (None) all
         pages are read where that takes nothing but reading: by GET, and by POST where the endpoint is known to only read.

@@ -50,7 +50,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
     answers with one, and for a collection the number of records.
 
     The arguments of the request, the connection, the settings of a call and ``retry_policy`` are those of
-    :class:`~.calling.CallsEndpoint`; a wait is slept for about a poke interval at the most, because the sensor itself
+    :class:`~.tasks.calling.CallsEndpoint`; a wait is slept for about a poke interval at the most, because the sensor itself
     knows how to wait. With ``deferrable`` it waits in the triggerer, without a worker slot, after a first poke on the
     worker; polls are then at least 10 seconds apart. The other argument:
 

@@ -57,7 +57,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     Memory stays flat however large the collection is: about two parts, and ``max_concurrency`` pages.
 
     The arguments of the request, the connection, the settings of a call, ``deferrable`` and ``retry_policy`` are those of
-    :class:`~.calling.CallsEndpoint`. Two of them mean more here. ``path_params`` may be a list of mappings, which may come
+    :class:`~.tasks.calling.CallsEndpoint`. Two of them mean more here. ``path_params`` may be a list of mappings, which may come
     from an upstream task: one walk for each, in this task and with one token, and every record carries its mapping under
     ``_request``. With ``deferrable`` the worker slot is given back while a limit of the API is used up for longer than the
     hook sleeps (two minutes), and the transfer then goes on from its checkpoint. The others:

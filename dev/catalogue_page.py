@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.catalogue.datapoints import Datapoint
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "catalogue.md"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.calls import make_call
-from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
+from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.export.incremental.windows import (
     Reach,
     Span,
@@ -22,6 +22,8 @@ from airflow_provider_trackunit.iris.export.incremental.windows import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
 
 _AEMP: Final = "/public/api/aemp/v2/15143/-3/Fleet"
 _DAY_S: Final = 86_400

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
 
@@ -55,7 +55,7 @@ def main() -> None:
             _import_connection(home, iris.connection_json())
             home.run("pools", "import", str(EXAMPLES / "pools.json"), timeout_s=120)
             _say("Starting Airflow ...")
-            _say(_welcome(home, started(home, parts), iris.url))
+            _say(_welcome(home, started(home, parts), iris))
             while True:
                 parts.refuse_ended()
                 time.sleep(1)
@@ -163,12 +163,13 @@ def healthy(port: int) -> bool:
     return all((health.get(name) or {}).get("status") == "healthy" for name in names)
 
 
-def _welcome(home: AirflowHome, access: Access, iris_url: str) -> str:
+def _welcome(home: AirflowHome, access: Access, iris: IrisEmulator) -> str:
     rows = {
         "Airflow": access.url,
         "login": f"{access.user} / {access.password}",
         "connection": "trackunit_default, to the emulator (Admin, Connections; Test is switched on)",
-        "emulator": iris_url,
+        **_secrets_to_type(json.loads(iris.connection_json())),
+        "emulator": iris.url,
         "examples": "DAGs, tag example; trigger one and let it unpause",
         "logs": str(home.path),
     }
@@ -177,6 +178,16 @@ def _welcome(home: AirflowHome, access: Access, iris_url: str) -> str:
         + "\n".join(f"  {name:<11} {value}" for name, value in rows.items())
         + "\n\nCtrl-C stops everything."
     )
+
+
+def _secrets_to_type(connection: dict[str, Any]) -> dict[str, str]:
+    """Return what Airflow 2 wants again before it tests a stored connection: its form does not fill in a secret."""
+    if not airflow_version.startswith("2."):
+        return {}
+    secret = connection["extra"]["client_secret"]
+    return {
+        "to test it": f"type API password {connection['password']} and Client secret {secret} again first"
+    }
 
 
 def passwords(home: AirflowHome) -> Path:

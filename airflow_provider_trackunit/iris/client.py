@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
     from airflow_provider_trackunit.iris.http.wire import Request, Response
     from airflow_provider_trackunit.iris.pages.page import Cursor, Page

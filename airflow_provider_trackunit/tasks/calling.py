@@ -165,5 +165,5 @@ def _unknown_arguments_explained(given: Iterable[str]) -> Iterator[None]:
         unknown = [name for name in given if repr(name) in str(error)]
         meant = [f"{name}: {hint}" for name in unknown if (hint := meant_by(name, LABELS))]
         if meant:
-            error.args = (f"{error} {'; '.join(meant)}",)
+            error.args = (f"{error}. {'; '.join(meant)}",)
         raise

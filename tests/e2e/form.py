@@ -1,6 +1,6 @@
-"""``make e2e``: the connection form of a real Airflow, filled in by a real browser, tested against the emulator.
+"""``make e2e``: the connection form and a run of a real Airflow in a real browser, against the emulator.
 
-What a person sees is checked by its labels and messages, and photographed for the docs. Everything listens on the
+What a person sees is checked by its labels, links and messages, and the form is photographed for the docs. Everything listens on the
 loopback interface, and nothing is left running.
 """
 
@@ -15,13 +15,15 @@ from airflow import __version__ as airflow_version
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 
-from airflow_provider_trackunit.connection import hidden_fields
+from airflow_provider_trackunit.connection import FORM_FIELDS, hidden_fields
 from airflow_provider_trackunit.emulator import IrisEmulator
 from dev.airflow_home import ROOT, AirflowCommandError, AirflowHome, interrupt_once
 from dev.parts import PartFailedError, Parts
 from dev.ui import started
 from tests.e2e.form_pages import ConnectionPages, FlaskPages, ReactPages
 from tests.e2e.programs import MissingProgramError, need
+from tests.e2e.run_pages import FlaskRunPages, ReactRunPages
+from tests.e2e.runs import DAGS, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 IMAGES = ROOT / "docs" / "images"
+PAGE = ROOT / "docs" / "connection.md"
 SERIES = ".".join(airflow_version.split(".")[:2])
 WRONG_SECRET = "not-the-secret-of-this-client"
 MAX_IMAGE_BYTES = 200_000
@@ -38,7 +41,7 @@ BROWSER_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
-OWN_FIELDS = ["Client ID", "Client secret", "Scope", "Auth URL", "CA bundle"]
+OWN_FIELDS = [field.label for field in FORM_FIELDS.values()]
 STANDARD_FIELDS = ["Description", "Base URL", "API username", "API password"]
 # What every connection has, whatever its type.
 AIRFLOWS_OWN = {"connection id", "connection type", "extra"}
@@ -47,7 +50,7 @@ TESTABLE = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
 
 
 class FormError(Exception):
-    """The form is not as it should be; the text says what is wrong."""
+    """A page is not as it should be; the text says what is wrong."""
 
 
 def main() -> None:
@@ -56,7 +59,7 @@ def main() -> None:
     :raises SystemExit: with 1 when something is not as it should be
     """
     interrupt_once()
-    home = AirflowHome(ROOT / ".airflow" / f"e2e-form-{airflow_version}")
+    home = AirflowHome(ROOT / ".airflow" / f"e2e-form-{airflow_version}", DAGS)
     try:
         chromium = need("chromium", "chromium")
         shutil.rmtree(home.path, ignore_errors=True)
@@ -72,6 +75,8 @@ def main() -> None:
             try:
                 pages.log_in(access.user, access.password)
                 _story(pages, iris, home)
+                run_pages = (FlaskRunPages if SERIES.startswith("2.") else ReactRunPages)(page, access.url)
+                seen(run_pages, home, parts, _expect)
             except (FormError, PlaywrightError):
                 page.screenshot(path=home.path / "failed.png")
                 raise
@@ -79,7 +84,7 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
         raise SystemExit("Stopped.") from None
-    _say(f"Airflow {airflow_version}: the connection form is good. Screenshots: {IMAGES.relative_to(ROOT)}")
+    _say(f"Airflow {airflow_version}: the connection form, the links of a task and its log are good.")
 
 
 def _story(pages: ConnectionPages, iris: IrisEmulator, home: AirflowHome) -> None:
@@ -156,14 +161,15 @@ def _expect_stored_works(home: AirflowHome) -> None:
 
 def _expect(condition: object, otherwise: str) -> None:
     if not condition:
-        raise FormError(f"Airflow {airflow_version}, connection form: {otherwise}")
+        raise FormError(f"Airflow {airflow_version}: {otherwise}")
 
 
 def _photograph(pages: ConnectionPages, what: str) -> None:
-    """Write what is on the page into the docs."""
-    pages.settle()
-    IMAGES.mkdir(parents=True, exist_ok=True)
+    """Write what is on the page into the docs, where they show this Airflow."""
     image = IMAGES / f"airflow-{SERIES}-connection-{what}.png"
+    if f"images/{image.name}" not in PAGE.read_text():
+        return
+    pages.settle()
     pages.page.screenshot(path=image, animations="disabled")
     _expect(image.stat().st_size <= MAX_IMAGE_BYTES, f"{image.name} has {image.stat().st_size} bytes")
     _say(f"  {image.relative_to(ROOT)}")

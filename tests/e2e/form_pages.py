@@ -92,7 +92,7 @@ class FlaskPages(ConnectionPages):
     """Airflow 2: one long page with all fields, "Test" beside "Save"."""
 
     id_label = "Connection Id"
-    window: ViewportSize = {"width": 1280, "height": 1580}  # noqa: RUF012 (only read)
+    window: ViewportSize = {"width": 1280, "height": 1850}  # noqa: RUF012 (only read)
 
     def log_in(self, user: str, password: str) -> None:
         """Log in with the form for it."""
@@ -152,8 +152,10 @@ class ReactPages(ConnectionPages):
     """Airflow 3: a dialog with the standard fields and the type's own in two parts; "Test" is in the list."""
 
     id_label = "Connection ID"
-    window: ViewportSize = {"width": 1100, "height": 1180}  # noqa: RUF012 (only read)
+    window: ViewportSize = {"width": 1100, "height": 1540}  # noqa: RUF012 (only read)
 
+    # Of a list with one line in it, and a message.
+    _LOW = 560
     _TOAST = "[data-scope=toast][data-part=root]"
     _EXTRA = "Extra Fields"
 
@@ -163,6 +165,7 @@ class ReactPages(ConnectionPages):
 
     def open_new(self) -> None:
         """Open the form for a new connection and choose its type by name."""
+        self.page.set_viewport_size(self.window)
         self.page.goto(f"{self.url}/connections")
         self.page.get_by_role("button", name="Add Connection").first.click()
         self._dialog.get_by_role("combobox").fill(TYPE_NAME)
@@ -171,6 +174,7 @@ class ReactPages(ConnectionPages):
 
     def open_stored(self) -> None:
         """Open the form of the one connection that there is."""
+        self.page.set_viewport_size(self.window)
         self.page.goto(f"{self.url}/connections")
         self.page.get_by_role("button", name="Edit Connection").click()
         self._field("Base URL").wait_for()
@@ -182,6 +186,13 @@ class ReactPages(ConnectionPages):
     def fields(self) -> dict[str, Locator]:
         """Return the inputs of the fields, by label."""
         return {label: self._field(label).locator("input, textarea").first for label in self.labels()}
+
+    def settle(self) -> None:
+        """Wait until nothing is on its way any more, and make the window as high as what is in it."""
+        dialog = self._dialog.bounding_box() if self._dialog.count() else None
+        height = self._LOW if dialog is None else round(dialog["y"] + dialog["height"] + dialog["y"])
+        self.page.set_viewport_size({**self.window, "height": height})
+        super().settle()
 
     def show(self, label: str) -> None:
         """Bring a field into sight, by opening the part that it is in."""

@@ -100,15 +100,19 @@ def _run(home: AirflowHome, dag_id: str, port: int, listen: Listen) -> Outcome:
     params = _params(dag_id, output) if dag_id in WITH_OUTPUT else None
     with IrisEmulator.start() as iris, listen() as metrics:
         iris.settings(latency_ms=LATENCY_MS)
-        to_us = {
-            "AIRFLOW__METRICS__STATSD_ON": "True",
-            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-            "AIRFLOW__METRICS__STATSD_PORT": str(port),
-            # The format in which StatsD has tags.
-            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
-        }
-        tasks = home.test_dag(dag_id, iris.connection_json(), "2026-01-15", RUN_WITHIN_S, params, **to_us)
+        connection = iris.connection_json()
+        tasks = home.test_dag(dag_id, connection, "2026-01-15", RUN_WITHIN_S, params, **sent_to(port))
         return Outcome(home, tasks, output, iris.stats(), iris.requests(), metrics)
+
+
+def sent_to(port: int) -> dict[str, str]:
+    """Return what makes Airflow send its metrics to a listener of StatsD, in the format in which StatsD has tags."""
+    return {
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(port),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+    }
 
 
 def _params(dag_id: str, output: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import contextmanager
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
     Listen = Callable[[], AbstractContextManager[list[str]]]
 
 _LARGEST_DATAGRAM = 65_535
+_METRIC = re.compile(
+    r"airflow\.trackunit\.(?P<name>\w+)(?P<tags>(?:,[^:]+)?):(?P<value>[-+\d.]+)\|(?P<kind>\w+)"
+)
+
+
+def counted(lines: list[str]) -> list[tuple[str, dict[str, str], float]]:
+    """Return our metrics among what came, in the format of InfluxDB: name, tags and value."""
+    found = [one for line in lines if (one := _METRIC.fullmatch(line))]
+    assert len(found) == len([line for line in lines if "trackunit." in line])
+    return [
+        (
+            one["name"],
+            dict(tag.split("=") for tag in one["tags"].split(",") if tag),
+            float(one["value"]),
+        )
+        for one in found
+    ]
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,13 @@ from airflow_provider_trackunit._compat import AIRFLOW_VERSION
 from tests.example_dags.conftest import EXAMPLES, MAPPED
 from tests.example_dags.files import DAG_IDS
 from tests.example_dags.machine_days import *  # noqa: F403 - the tests of one example
+from tests.example_dags.statsd import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_trackunit.emulator import IrisEmulator
-    from tests.example_dags.conftest import Outcome, Runs
+    from tests.example_dags.conftest import Runs
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 # Tasks that ask IRIS for nothing.
@@ -62,29 +62,10 @@ def test_every_task_asks_for_one_token_and_nothing_is_refused(example_runs: Runs
     assert set(run.stats["statuses"]) == {"200"}
 
 
-METRIC = re.compile(
-    r"airflow\.trackunit\.(?P<name>\w+)(?P<tags>(?:,[^:]+)?):(?P<value>[-+\d.]+)\|(?P<kind>\w+)"
-)
-
-
-def counted(run: Outcome) -> list[tuple[str, dict[str, str], float]]:
-    """Return our metrics of a run: name, tags and value."""
-    found = [one for line in run.metrics if (one := METRIC.fullmatch(line))]
-    assert len(found) == len([line for line in run.metrics if "trackunit." in line])
-    return [
-        (
-            one["name"],
-            dict(tag.split("=") for tag in one["tags"].split(",") if tag),
-            float(one["value"]),
-        )
-        for one in found
-    ]
-
-
 def test_what_was_asked_arrives_where_airflow_sends_its_metrics(example_runs: Runs) -> None:
     run = example_runs["iris_single_call"]
     path = "/api/asset/v2/assets"
-    assert ("requests", {"endpoint": path, "status": "200"}, 1.0) in counted(run)
+    assert ("requests", {"endpoint": path, "status": "200"}, 1.0) in counted(run.metrics)
 
 
 def test_what_a_transfer_wrote_and_how_far_it_has_come_arrives_too(example_runs: Runs) -> None:
@@ -92,7 +73,7 @@ def test_what_a_transfer_wrote_and_how_far_it_has_come_arrives_too(example_runs:
     log = "/public/api/eventlog/v3/asset-event/log"
     manifest = run.result("events")
     task = {"endpoint": log, "dag_id": "iris_incremental_events", "task_id": "events"}
-    metrics = counted(run)
+    metrics = counted(run.metrics)
     assert ("records", task, float(manifest["records"])) in metrics
     assert ("bytes", task, float(sum(part["bytes"] for part in manifest["parts"]))) in metrics
     # Two calls in half an hour, of which one was made.

@@ -22,6 +22,7 @@ from tests.system.secrets import nothing_told
 from tests.system.transfers import transfers_interrupted
 from tests.system.waits import iris_down, rescheduled, triggerer_killed
 from tests.system.watcher import watched
+from tests.system.webhooks import webhook_received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ SCENARIOS: dict[str, Scenario] = {
     "iris-down": iris_down,
     "transfers": transfers_interrupted,
     **({"async": async_tasks} if AIRFLOW_VERSION >= (3, 2) else {}),
-    **({"watcher": watched} if HAS_REST_API_OF_3 else {}),
+    **({"watcher": watched, "webhook": webhook_received} if HAS_REST_API_OF_3 else {}),
     "examples": examples_run,
     "secrets": nothing_told,
 }

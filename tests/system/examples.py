@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from dev.airflow_home import EXAMPLES
 from tests.system.live import AIRFLOW_VERSION, HAS_REST_API_OF_3, demand
+from tests.system.webhooks import DAG as WEBHOOK_DAG
+from tests.system.webhooks import write_dag
 
 if TYPE_CHECKING:
     from tests.system.live import Iris, LiveAirflow
@@ -26,7 +28,7 @@ OUR_DAGS = [
     "system_outage",
     "secrets_failing",
     *(f"system_transfer_{name}" for name in ("cleared", "failed", "timed_out", "stopped", "killed")),
-    *(["system_watcher"] if HAS_REST_API_OF_3 else []),
+    *(["system_watcher", WEBHOOK_DAG] if HAS_REST_API_OF_3 else []),
 ]
 WITH_OUTPUT = {
     "iris_backfill": {"days": 35},
@@ -49,6 +51,8 @@ def gather_dags(folder: Path) -> None:
     folder.mkdir(parents=True)
     for file in [*OURS.glob("*.py"), *SECRETS.glob("*.py")]:
         shutil.copy(file, folder)
+    if HAS_REST_API_OF_3:
+        write_dag(folder)
     for file in EXAMPLES.glob("iris_*.py"):
         text, daily = file.read_text(), 'schedule="[^"]+"'
         if file.stem == GATE:

@@ -89,7 +89,7 @@ class LiveAirflow:
         self.home = home
         self._parts = parts
         self._port = free_port()
-        url = f"http://{LOOPBACK}:{self._port}"
+        self.url = url = f"http://{LOOPBACK}:{self._port}"
         self._environment = home.environment(
             SYSTEM_ASSETS=str(ASSETS),
             SYSTEM_OUTPUT=f"file://{home.path}/output",
@@ -139,12 +139,16 @@ class LiveAirflow:
         if HAS_REST_API_OF_3:
             body = {"dag_run_id": "system", "logical_date": logical_date, "conf": conf}
             self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
-            self._ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+            self.unpause(dag_id)
             return
         date = ["--exec-date", logical_date] if logical_date else []
         command = ["dags", "trigger", dag_id, "--run-id", "system", "--conf", json.dumps(conf), *date]
         self.home.run(*command, timeout_s=120)
         self.home.run("dags", "unpause", dag_id, timeout_s=120)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the runs of a DAG begin, through the REST API of Airflow 3."""
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
     def clear(self, dag_id: str, task_id: str) -> None:
         """Clear a task of the run, running or not, as a person does who wants it done again."""
@@ -217,10 +221,16 @@ class LiveAirflow:
         with closing(sqlite3.connect(f"file:{self.home.database}?mode=ro", uri=True, timeout=30)) as database:
             return database.execute(question, values).fetchall()
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def token(self) -> str:
+        """Return a token of the API server of Airflow 3, which may do everything."""
         user, password = next(iter(json.loads(passwords(self.home).read_text()).items()))
-        token = self._send("POST", "/auth/token", {"username": user, "password": password})["access_token"]
-        return self._send(method, path, body, {"Authorization": f"Bearer {token}"})
+        token: str = self._send("POST", "/auth/token", {"username": user, "password": password})[
+            "access_token"
+        ]
+        return token
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        return self._send(method, path, body, {"Authorization": f"Bearer {self.token()}"})
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         request = urllib.request.Request(

@@ -71,7 +71,7 @@ def _read_host(host: str, setting: str, *, plain: bool) -> str:
         )
     if plain and not _is_loopback(host, address):
         raise IrisConfigurationError(
-            f"{setting}: plain http would send credentials in clear; use https (http is for loopback only)"
+            f"{setting}: plain http would send the credentials unencrypted; use https (http is for this machine only)"
         )
     return f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
 

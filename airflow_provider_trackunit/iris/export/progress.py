@@ -70,12 +70,12 @@ class Progress:
                 "%d items were refused and passed over; see %s", manifest.skipped_count, manifest.skipped_file
             )
         log.info(
-            "%s: %d records in %d parts (%.1f MB) with %d requests in %.0f s, %.0f records/s; %s/_manifest.json",
+            "%s: %s in %s (%s) with %s in %.0f s, %.0f records/s; %s/_manifest.json",
             manifest.endpoint,
-            manifest.records,
-            len(manifest.parts),
-            sum(part.bytes for part in manifest.parts) / 1e6,
-            manifest.requests,
+            _many(manifest.records, "record"),
+            _many(len(manifest.parts), "part"),
+            _size(sum(part.bytes for part in manifest.parts)),
+            _many(manifest.requests, "request"),
             self._clock() - self._began_s,
             self._per_s(manifest.records - self._records_before),
             label,
@@ -103,3 +103,11 @@ class Progress:
 
     def _per_s(self, count: int) -> float:
         return count / max(self._clock() - self._began_s, 1e-3)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
-from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, find
+from airflow_provider_trackunit.iris.catalogue.endpoints import find
 from airflow_provider_trackunit.iris.errors import (
     IrisError,
     IrisNoAnswerError,
@@ -43,6 +43,7 @@ from airflow_provider_trackunit.iris.http.wire import build_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.catalogue.limits import Counted
     from airflow_provider_trackunit.iris.http.observing import Observer
     from airflow_provider_trackunit.iris.http.pacing import Turn

@@ -13,7 +13,7 @@ from airflow_provider_trackunit.iris.pages.styles import paginator
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.pages.page import Cursor, Page, Paginator
 
 log = logging.getLogger(__name__)

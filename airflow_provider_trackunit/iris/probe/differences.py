@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint, Paging
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint, Paging
     from airflow_provider_trackunit.iris.probe.observing import Links
 
 # "Some of" the members of a page by cursor are present, so none of those can be missing.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
 
 #: Which placeholder each list can fill, and the member of its records that does. The order of the catalogue is that of
 #: the questions, so a list comes before what needs it.

@@ -9,7 +9,8 @@ import pytest
 from airflow_provider_trackunit.iris.catalogue.columns.column import TYPES, Column, Table, snake_case
 from airflow_provider_trackunit.iris.catalogue.columns.known import TABLES, find_table
 from airflow_provider_trackunit.iris.catalogue.datapoints import DATAPOINTS, EXTENDED, STANDARD
-from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS, fits
+from airflow_provider_trackunit.iris.catalogue.endpoint import fits
+from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 SERIES = FLEET + "/Equipment/ID/{pin}/%s/{startTime}/{endTime}"

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackunit.iris.calls import Call, make_call
-from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS, Endpoint, Paging, find
+from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint, Paging
+from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS, find
 from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 
 AEMP = "/public/api/aemp/v2/15143/-3"

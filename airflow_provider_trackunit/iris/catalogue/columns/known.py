@@ -10,7 +10,7 @@ from airflow_provider_trackunit.iris.catalogue.columns.assets import ASSET_TABLE
 from airflow_provider_trackunit.iris.catalogue.columns.events import EVENT_TABLES
 from airflow_provider_trackunit.iris.catalogue.columns.service import SERVICE_TABLES
 from airflow_provider_trackunit.iris.catalogue.columns.sites import SITE_TABLES
-from airflow_provider_trackunit.iris.catalogue.endpoints import fits
+from airflow_provider_trackunit.iris.catalogue.endpoint import fits
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -24,7 +24,7 @@ from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.export.incremental.windows import Piece
     from airflow_provider_trackunit.iris.export.request import ExportRequest
 

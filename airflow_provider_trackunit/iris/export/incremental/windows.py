@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Endpoint
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
 
 #: What the text of a request says where the begin and the end of a window belong.
 FROM: Final = "{from}"

@@ -1,1 +1,1 @@
-"""What both transports share where they touch the network: deadlines, proxies, what can go wrong on the way, what libraries log."""
+"""How a request travels: a module for each HTTP library, and what both share: deadlines, proxies, bodies, what can go wrong."""

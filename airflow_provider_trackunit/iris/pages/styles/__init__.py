@@ -1,4 +1,7 @@
-"""The ways in which IRIS splits a collection into pages: a module for each style. Sends and remembers nothing."""
+"""The ways in which IRIS splits a collection into pages: a module for each style. Sends and remembers nothing.
+
+``numbered``, ``cursors`` and ``members`` are no styles: they are what several of them use.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from airflow_provider_trackunit.iris.pages.styles.relay import Relay
 from airflow_provider_trackunit.iris.pages.styles.unpaged import Unpaged
 
 if TYPE_CHECKING:
-    from airflow_provider_trackunit.iris.catalogue.endpoints import Paging
+    from airflow_provider_trackunit.iris.catalogue.endpoint import Paging
     from airflow_provider_trackunit.iris.pages.page import Paginator
 
 
