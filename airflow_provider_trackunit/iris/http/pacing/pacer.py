@@ -13,6 +13,7 @@ import json
 import math
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
@@ -83,6 +84,8 @@ class Pacer:
         self._latest = -math.inf
         self._lanes: dict[str, Lane] = {}
         self._one_by_one: dict[str, float] = {}
+        # The turns that have ended, each with when: entered before anything else is.
+        self._ended: deque[tuple[Turn, float]] = deque()
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -142,11 +145,12 @@ class Pacer:
             return max(at - now, _SHORTEST_WAIT_S)
 
     def end(self, turn: Turn) -> None:
-        """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing."""
-        with self._lock:
-            now = self._now()
-            for lane in turn.lanes:
-                lane.end(turn, now)
+        """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing.
+
+        Takes no lock: a task that its event loop left behind ends its turn when it is collected as garbage, and that can
+        be at any line of this class, in the very thread that holds the lock.
+        """
+        self._ended.append((turn, max(self._latest, self._clock())))
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
@@ -190,8 +194,12 @@ class Pacer:
                 lane.line.append(turn)
 
     def _now(self) -> float:
-        """Return the time, which never goes back, whatever the clock does."""
+        """Return the time, which never goes back, whatever the clock does; all turns that have ended are entered then."""
         self._latest = max(self._latest, self._clock())
+        while self._ended:
+            turn, at = self._ended.popleft()
+            for lane in turn.lanes:
+                lane.end(turn, at)
         return self._latest
 
     def _lane(self, name: str, rate: Rate | None) -> Lane:
