@@ -53,6 +53,11 @@ class Turn:
         """Return the seconds after which to ask again; 0 when the request leaves now, which enters that it does."""
         return self.pacer.ask(self)
 
+    @property
+    def in_vain(self) -> int:
+        """How often requests that share its limits were refused since one was let through, and while none was of late."""
+        return max((lane.learned.in_vain for lane in self.lanes), default=0)
+
     def end(self) -> None:
         """Enter that the request was answered, was given up, or does not leave any more."""
         self.pacer.end(self)
@@ -61,12 +66,13 @@ class Turn:
         """Enter that no limit stopped the request."""
         self.pacer.let(self)
 
-    def refuse(self, pause_s: float | None) -> None:
+    def refuse(self, pause_s: float | None, jitter: float = 0.0) -> None:
         """Enter that it was refused for its rate, and hold back all that share it.
 
         :param pause_s: for how long, as the server said
+        :param jitter: by how much that is longer, from 0 to 1
         """
-        self.pacer.refuse(self, pause_s)
+        self.pacer.refuse(self, pause_s, jitter)
 
     def hold(self, pause_s: float) -> None:
         """Enter that it was refused because single calls count, and hold back all that are counted with it."""
@@ -159,13 +165,14 @@ class Pacer:
             for lane in turn.lanes:
                 lane.learned.let(now, waited=turn.has_waited)
 
-    def refuse(self, turn: Turn, pause_s: float | None) -> None:
+    def refuse(self, turn: Turn, pause_s: float | None, jitter: float) -> None:
         """Enter what :meth:`Turn.refuse` says."""
         pause_s = None if pause_s is None else min(pause_s, _LONGEST_HOLD_S)
         with self._lock:
             now = self._now()
             for lane in turn.lanes:
-                lane.learned.refuse(now, now if turn.left_at is None else turn.left_at, pause_s)
+                left_at = now if turn.left_at is None else turn.left_at
+                lane.learned.refuse(now, left_at, pause_s, jitter)
 
     def hold(self, turn: Turn, pause_s: float) -> None:
         """Enter what :meth:`Turn.hold` says."""
