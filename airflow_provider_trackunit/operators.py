@@ -9,9 +9,9 @@ from airflow_provider_trackunit._compat import AirflowException, AirflowFailExce
 from airflow_provider_trackunit.iris.calls import make_call
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.metrics import count_records
 from airflow_provider_trackunit.tasks.calling import CallsEndpoint
 from airflow_provider_trackunit.tasks.deferral import Deferrals, defer_while_limited
-from airflow_provider_trackunit.tasks.metrics import count_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,10 @@ from airflow_provider_trackunit._compat import (
 )
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
+from airflow_provider_trackunit.settings import LEAST_DEFERRAL_S
 from airflow_provider_trackunit.tasks.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.tasks.deferral import (
     ENDLESS_S,
-    LEAST_DEFERRAL_S,
     backstop,
     deadline_of,
     error_of,
