@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_trackunit.iris.calls import BASE_URL
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisTokenError
 from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers
-from airflow_provider_trackunit.tasks.settings import LABELS, CallSettings, stored_settings
+from airflow_provider_trackunit.settings import LABELS, CallSettings, stored_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

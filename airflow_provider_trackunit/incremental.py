@@ -66,7 +66,7 @@ class Incremental(NamedTuple):
         """
         from airflow_provider_trackunit.iris.export.incremental.reading import Reading
         from airflow_provider_trackunit.iris.export.incremental.rules import Rules, moment_s
-        from airflow_provider_trackunit.tasks.storage import file_at
+        from airflow_provider_trackunit.storage import file_at
 
         rules = Rules(
             start_s=moment_s(self.start, "start"),

@@ -44,7 +44,7 @@ def console_url(folder: str) -> str:
 
     Azure's portal shows a container only to who knows its subscription and resource group, which no path names.
     """
-    from airflow_provider_trackunit.tasks.storage import dataset_of
+    from airflow_provider_trackunit.storage import dataset_of
 
     store, key = dataset_of(folder)
     scheme, _, bucket = store.partition("://")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_provider_trackunit._compat import object_storage_path
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisStorageError
-from airflow_provider_trackunit.tasks.storage import FolderStore
+from airflow_provider_trackunit.storage import FolderStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit._compat import RetryDecision, RetryPolicy, reschedule_decision
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.tasks.deferral import LEAST_DEFERRAL_S, LONGEST_WAIT_S
+from airflow_provider_trackunit.settings import LEAST_DEFERRAL_S, LONGEST_WAIT_S
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit._compat import Context

@@ -29,12 +29,12 @@ from airflow_provider_trackunit.iris.export.incremental.cursors import (
 )
 from airflow_provider_trackunit.iris.export.incremental.rules import moment_s
 from airflow_provider_trackunit.iris.export.manifest import Run
-from airflow_provider_trackunit.tasks.storage import file_at
+from airflow_provider_trackunit.storage import file_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airflow_provider_trackunit.tasks.storage import FolderStore
+    from airflow_provider_trackunit.storage import FolderStore
 
 
 def show(url: str, *, conn_id: str | None = None) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from airflow_provider_trackunit.incremental import Incremental, window_placehold
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 from airflow_provider_trackunit.links import DeveloperHubLink, ResultFolderLink
+from airflow_provider_trackunit.metrics import count_result
 from airflow_provider_trackunit.tasks.calling import REQUEST_FIELDS, CallsEndpoint
 from airflow_provider_trackunit.tasks.deferral import Deferrals, defer_while_limited
-from airflow_provider_trackunit.tasks.metrics import count_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
             self._export.stop()
 
     def _transfer(self, context: Context, deferrals: Deferrals) -> dict[str, Any]:
-        from airflow_provider_trackunit.tasks.storage import FolderStore
+        from airflow_provider_trackunit.storage import FolderStore
 
         with self.permanent_errors_fail():
             client = self.hook.get_conn()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".envs"
-PACKAGE = ROOT / "airflow_provider_trackunit"
+_NAME = "airflow_provider_trackunit"
+
+
+def _package() -> Path:
+    """Return the folder of the package: of this tree or, in one without it, where a wheel is tested, the installed one."""
+    if (ROOT / _NAME).is_dir():
+        return ROOT / _NAME
+    found = importlib.util.find_spec(_NAME)
+    return ROOT / _NAME if found is None or found.origin is None else Path(found.origin).parent
+
+
+PACKAGE = _package()
 
 Version = tuple[int, int]
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-PACKAGE = Path(__file__).resolve().parent.parent / "airflow_provider_trackunit"
+from dev.environments import PACKAGE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 _BOX = (150, 44)
 _GAP = (26, 54)

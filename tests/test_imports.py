@@ -137,6 +137,26 @@ def test_nothing_imports_the_emulator() -> None:
     assert users == []
 
 
+AIRFLOW_ROOMS = {"hooks", "tasks", "triggers"}
+AIRFLOW_MODULES = [
+    path
+    for path in ROOT.rglob("*.py")
+    if (path.parent == ROOT and path.stem != "__init__") or path.parent.name in AIRFLOW_ROOMS
+]
+
+
+def test_no_two_rooms_or_modules_of_airflows_storey_need_each_other() -> None:
+    def place(name: str) -> str:
+        return name.removeprefix(f"{PACKAGE}.").split(".")[0]
+
+    graph: dict[str, set[str]] = {}
+    for path in AIRFLOW_MODULES:
+        own = path.relative_to(ROOT).with_suffix("").parts[0]
+        names = {place(name) for name in imported(path) if is_of(name, PACKAGE)}
+        graph.setdefault(own, set()).update(names - {own})
+    assert set(graphlib.TopologicalSorter(graph).static_order()) >= AIRFLOW_ROOMS
+
+
 def only_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 

@@ -11,7 +11,7 @@ from airflow_provider_trackunit._compat import BaseHook, mask_secrets_in_loop
 from airflow_provider_trackunit.hooks import form
 from airflow_provider_trackunit.hooks.lending import lent_client, loaded, stored_in_loop
 from airflow_provider_trackunit.iris.errors import IrisError
-from airflow_provider_trackunit.tasks.settings import DEFAULTS, CallSettings, given_settings
+from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -14,8 +14,8 @@ from airflow_provider_trackunit._compat import BaseHook, mask_secrets
 from airflow_provider_trackunit.hooks import form
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.secrecy import spellings
-from airflow_provider_trackunit.tasks.metrics import request_metrics
-from airflow_provider_trackunit.tasks.settings import DEFAULTS, CallSettings, given_settings
+from airflow_provider_trackunit.metrics import request_metrics
+from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

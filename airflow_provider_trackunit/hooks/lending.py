@@ -11,14 +11,14 @@ from airflow_provider_trackunit import connection
 from airflow_provider_trackunit._compat import connection_in_loop, mask_secrets_in_loop
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.secrecy import spellings
-from airflow_provider_trackunit.tasks.metrics import request_metrics
+from airflow_provider_trackunit.metrics import request_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from airflow_provider_trackunit.connection import ConnectionSettings
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
-    from airflow_provider_trackunit.tasks.settings import CallSettings
+    from airflow_provider_trackunit.settings import CallSettings
 
 
 class UnreadableConnectionError(IrisError):

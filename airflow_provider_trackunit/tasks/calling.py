@@ -21,7 +21,7 @@ from airflow_provider_trackunit.iris.calls import meant_by, without_query
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.links import DeveloperHubLink
 from airflow_provider_trackunit.retry import IrisRetryPolicy
-from airflow_provider_trackunit.tasks.settings import LABELS, given_settings
+from airflow_provider_trackunit.settings import LABELS, given_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -13,19 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.settings import LEAST_DEFERRAL_S, LONGEST_WAIT_S
 from airflow_provider_trackunit.tasks.triggerer import warn_if_none_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_trackunit._compat import BaseOperator
-
-#: A deferral that ends sooner meets a race in Airflow's scheduler and can fail the task (3.0 to 3.3).
-LEAST_DEFERRAL_S: Final = 30.0
-
-#: Nobody waits longer than a day for an answer without being told: such a wait is an error of the try. The longest
-#: documented limit that a pause can mend is half an hour.
-LONGEST_WAIT_S: Final = 86_400.0
 
 # A limit lets a task go on after one wait, or two when others use it as well. More is a task that wants more than
 # the limit ever gives.

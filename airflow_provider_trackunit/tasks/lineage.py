@@ -32,7 +32,7 @@ def written_to(folder: str, manifest: Mapping[str, Any] | None) -> Any:
         SchemaDatasetFacetFields,
     )
 
-    from airflow_provider_trackunit.tasks.storage import dataset_of
+    from airflow_provider_trackunit.storage import dataset_of
 
     namespace, name = dataset_of(folder)
     if manifest is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit import connection
 from airflow_provider_trackunit.hooks.lending import lent_client, loaded
-from airflow_provider_trackunit.tasks.settings import DEFAULTS, CallSettings, given_settings
+from airflow_provider_trackunit.settings import DEFAULTS, CallSettings, given_settings
 from airflow_provider_trackunit.triggers.timing import IrisWait
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def export_to_parquet(url: str, folder: str, concurrency: int) -> Callable[[], i
     from airflow_provider_trackunit.iris.export.request import ExportRequest
     from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
     from airflow_provider_trackunit.iris.http.tokens import Credentials
-    from airflow_provider_trackunit.tasks.storage import FolderStore
+    from airflow_provider_trackunit.storage import FolderStore
 
     client = IrisClient(Credentials("client", "secret", "user", "password", auth_url=f"{url}/token"), url)
     encoding = ParquetEncoding(columns_for(PATH))

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_trackunit.connection import FORM_FIELDS, hidden_fields, read_connection
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
-from airflow_provider_trackunit.tasks.settings import CallSettings
+from airflow_provider_trackunit.settings import CallSettings
 
 API_USER = {"client_id": "id", "client_secret": "s3cret"}
 

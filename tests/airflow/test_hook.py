@@ -16,7 +16,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisServerError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.tasks.settings import CallSettings
+from airflow_provider_trackunit.settings import CallSettings
 
 from .masking import redacted
 

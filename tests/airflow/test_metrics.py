@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_trackunit import metrics
 from airflow_provider_trackunit.hooks import IrisHook
 from airflow_provider_trackunit.iris.catalogue.endpoints import ENDPOINTS
-from airflow_provider_trackunit.tasks import metrics
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.emulator import IrisEmulator

@@ -24,7 +24,7 @@ from airflow_provider_trackunit._compat import (
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisStorageError
 from airflow_provider_trackunit.iris.http.pacing import forget_limits
 from airflow_provider_trackunit.results import read_manifest, read_records
-from airflow_provider_trackunit.tasks.storage import FolderStore, dataset_of
+from airflow_provider_trackunit.storage import FolderStore, dataset_of
 from airflow_provider_trackunit.transfers import IrisToObjectStorageOperator
 from tests.airflow.orders import CHANGING, ORDERS, PAGE_OF_ORDERS, answer_with
 

@@ -14,8 +14,8 @@ from airflow_provider_trackunit.emulator import IrisEmulator
 from airflow_provider_trackunit.hooks import lending
 from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen
+from airflow_provider_trackunit.settings import CallSettings
 from airflow_provider_trackunit.tasks.deferral import error_of
-from airflow_provider_trackunit.tasks.settings import CallSettings
 from airflow_provider_trackunit.triggers import (
     IrisEventTrigger,
     IrisResumeTrigger,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
+from dev.airflow_home import EXAMPLES as EXAMPLE_DAGS
 from dev.airflow_process import OneProcessHome
-from tests.example_dags.conftest import EXAMPLE_DAGS, RUN_WITHIN_S, sent_to
+from tests.example_dags.conftest import RUN_WITHIN_S, sent_to
 from tests.example_dags.statsd import counted, statsd
 
 if TYPE_CHECKING:

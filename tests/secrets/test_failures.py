@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_trackunit.tasks import storage
+from airflow_provider_trackunit import storage
 from airflow_provider_trackunit.triggers.timing import IrisWait
 from tests.secrets.modes import ASSETS, HASTY, MODES
 from tests.secrets.needles import (

@@ -34,7 +34,7 @@ from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.wire import Request, Response
-from airflow_provider_trackunit.tasks.storage import FolderStore
+from airflow_provider_trackunit.storage import FolderStore
 from tests.fuzz.wires import JSON, ORIGIN, wired
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
 from airflow_provider_trackunit.iris.http.tokens import Credentials
-from airflow_provider_trackunit.tasks.storage import FolderStore
+from airflow_provider_trackunit.storage import FolderStore
 
 from .conftest import ASSETS
 from .stores import result_of

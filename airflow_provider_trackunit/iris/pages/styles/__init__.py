@@ -1,6 +1,6 @@
 """The ways in which IRIS splits a collection into pages: a module for each style. Sends and remembers nothing.
 
-``numbered``, ``cursors`` and ``members`` are no styles: they are what several of them use.
+``numbering``, ``cursors`` and ``members`` are no styles: they are what several of them use.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisP
 from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles.cursors import page_of
 from airflow_provider_trackunit.iris.pages.styles.members import decode_as, read_members, read_records
-from airflow_provider_trackunit.iris.pages.styles.numbered import numbered_ahead, refuse_growth
+from airflow_provider_trackunit.iris.pages.styles.numbering import numbered_ahead, refuse_growth
 
 if TYPE_CHECKING:
     import msgspec

@@ -9,7 +9,7 @@ from airflow_provider_trackunit.iris.errors import IrisPaginationError
 from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles.cursors import text_of
 from airflow_provider_trackunit.iris.pages.styles.members import read_members, read_records, text
-from airflow_provider_trackunit.iris.pages.styles.numbered import Unnumbered
+from airflow_provider_trackunit.iris.pages.styles.numbering import Unnumbered
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call

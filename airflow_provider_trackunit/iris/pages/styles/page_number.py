@@ -14,7 +14,11 @@ from airflow_provider_trackunit.iris.pages.styles.members import (
     read_records,
     whole_number,
 )
-from airflow_provider_trackunit.iris.pages.styles.numbered import numbered_ahead, refuse_absurd, refuse_growth
+from airflow_provider_trackunit.iris.pages.styles.numbering import (
+    numbered_ahead,
+    refuse_absurd,
+    refuse_growth,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call

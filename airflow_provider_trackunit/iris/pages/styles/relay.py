@@ -18,7 +18,7 @@ from airflow_provider_trackunit.iris.pages.styles.members import (
     read_members,
     whole_number,
 )
-from airflow_provider_trackunit.iris.pages.styles.numbered import Unnumbered
+from airflow_provider_trackunit.iris.pages.styles.numbering import Unnumbered
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call

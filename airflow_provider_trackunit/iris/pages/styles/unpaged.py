@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles.members import compact, decode_as, opens_with
-from airflow_provider_trackunit.iris.pages.styles.numbered import Unnumbered
+from airflow_provider_trackunit.iris.pages.styles.numbering import Unnumbered
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call

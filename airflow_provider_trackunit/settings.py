@@ -14,6 +14,13 @@ from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: A deferral that ends sooner meets a race in Airflow's scheduler and can fail the task (3.0 to 3.3).
+LEAST_DEFERRAL_S: Final = 30.0
+
+#: Nobody waits longer than a day for an answer without being told: such a wait is an error of the try. The longest
+#: documented limit that a pause can mend is half an hour.
+LONGEST_WAIT_S: Final = 86_400.0
+
 # Whoever waits longer for one answer has lost it. The longest limit that IRIS documents is half an hour.
 _LONGEST_S: Final = 86_400.0
 
