@@ -168,8 +168,9 @@ def _looks_like_a_page(answer: Any) -> bool:
 def call_with_context(function: Callable[..., Any], data: Any, context: Context) -> Any:
     """Return what a user's callable makes of the data, given the context variables that it names."""
     parameters = inspect.signature(function).parameters.values()
-    variables = dict(context)
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        named = {p.name for p in list(parameters)[1:] if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}}
-        variables = {name: value for name, value in variables.items() if name in named}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return function(data, **context)
+    named = {p.name for p in list(parameters)[1:] if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}}
+    # Nothing else is touched: Airflow 2 warns of every variable that it will not have any more, when it is read.
+    variables: dict[str, Any] = {name: context[name] for name in named & set(context)}  # type: ignore[literal-required]
     return function(data, **variables)

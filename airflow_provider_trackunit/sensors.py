@@ -14,6 +14,7 @@ from airflow_provider_trackunit._compat import (
     AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
+    execute_sensor,
 )
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
 from airflow_provider_trackunit.retry import IrisRetryPolicy
@@ -81,7 +82,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Return what was found; waits here, or in the triggerer with ``deferrable``."""
         if not self.deferrable:
-            return super().execute(context)
+            return execute_sensor(self, context)
         limit = execution_deadline(self)
         ends_at = min(time.time() + self.timeout, ENDLESS_S)
         by_task = limit is not None and limit < ends_at
@@ -131,7 +132,7 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
             return self._defer(state)
         time.sleep(max(0.0, min(self.poke_interval, left_s)))
         self.timeout = max(0.0, left_s - self.poke_interval)
-        return super().execute(context)
+        return execute_sensor(self, context)
 
     def _defer(self, state: Mapping[str, Any]) -> None:
         from airflow_provider_trackunit.triggers import IrisTrigger

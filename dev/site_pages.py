@@ -34,6 +34,7 @@ _LITERAL_BLOCK = re.compile(r"<p>::</p>\n?")
 _CODE = re.compile(r"<(code|pre)\b.*?</\1>", re.DOTALL)
 _TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 _CODE_IN_CELL = re.compile(r"(?<=<code>)[^<]{16,}(?=</code>)")
+_NAME_IN_HEADING = re.compile(r'(?<=class="doc doc-object-name )([^"]*">)([^<]+)')
 # Behind a slash or a low line, and between the words of a name.
 _BREAK = re.compile(r"(?<=[/_.])(?=\w|\{)|(?<=[a-z])(?=[A-Z])")
 _RAW_FIELD = re.compile(r":(?:param|raises|return|class|func|meth|mod)\b[^<]*")
@@ -81,7 +82,8 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
     raw = _RAW_FIELD.search(_CODE.sub("", readable))
     if raw:
         raise ValueError(f"{page.file.src_uri}: a docstring shows as text: {raw[0]}")
-    return _TABLE.sub(lambda table: named_cells(table[0]), readable)
+    breakable = _NAME_IN_HEADING.sub(lambda name: name[1] + _BREAK.sub("<wbr>", name[2]), readable)
+    return _TABLE.sub(lambda table: named_cells(table[0]), breakable)
 
 
 def named_cells(table: str) -> str:
@@ -94,7 +96,7 @@ def named_cells(table: str) -> str:
         columns = iter(names)
         return re.sub(r"<td\b", lambda _: f'<td data-column="{next(columns, "")}"', row[0])
 
-    named_table = re.sub(r"<tr>.*?</tr>", named, table, flags=re.DOTALL)
+    named_table = re.sub(r"<tr\b[^>]*>.*?</tr>", named, table, flags=re.DOTALL)
     return _CODE_IN_CELL.sub(lambda code: _BREAK.sub("<wbr>", code[0]), named_table)
 
 

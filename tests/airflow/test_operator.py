@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import UserDict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,19 @@ def test_the_check_sees_the_data_before_the_filter(iris_connection: IrisEmulator
 def test_a_callable_gets_the_context_variables_it_names(function: Any, expected: Any) -> None:
     context: Any = {"ds": "d", "ti": "t"}
     assert call_with_context(function, 1, context) == expected
+
+
+class Grudging(UserDict[str, Any]):
+    """A context that minds which of its variables are read, as the one of Airflow 2 does."""
+
+    def __getitem__(self, name: str) -> Any:
+        assert name == "ds"
+        return super().__getitem__(name)
+
+
+def test_no_context_variable_is_read_that_a_callable_does_not_name() -> None:
+    context: Any = Grudging(ds="d", yesterday_ds="deprecated")
+    assert call_with_context(lambda data, ds: (data, ds), 1, context) == (1, "d")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_trackunit._compat import (
+    AIRFLOW_VERSION,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -193,6 +195,17 @@ def test_in_poke_mode_airflow_goes_on_to_look_at_the_timeout_every_interval(
     one = sensor(poke_interval=7)
     poke(one)
     assert next_poke_after(one, elapsed_s=1) == 7
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION >= (3, 0), reason="only Airflow 2 looks who calls")
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_airflow_2_does_not_warn_of_a_sensor_that_its_task_runner_executes(
+    iris_connection: IrisEmulator, caplog: pytest.LogCaptureFixture, deferrable: bool
+) -> None:
+    sign = import_module("airflow.models.base")._sentinel
+    one: Any = sensor(condition="totalElements", deferrable=deferrable)
+    assert one.execute({}, IrisSensor__sentinel=sign) == 250
+    assert "outside TaskInstance" not in caplog.text
 
 
 def test_every_request_argument_and_the_condition_are_templated() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_trackunit.emulator import IrisEmulator
-from dev.airflow_home import EXAMPLES
+from dev.airflow_home import EXAMPLES as EXAMPLE_DAGS
 from dev.airflow_process import OneProcessHome
 from tests.example_dags.conftest import RUN_WITHIN_S, sent_to
 from tests.example_dags.statsd import counted, statsd
@@ -28,7 +28,7 @@ def test_a_run_that_meets_a_limit_says_what_it_was_refused_how_long_it_waited_an
     home = migrated_home.copied(tmp_path / "home")
     params = {"output": f"file://{tmp_path}/output"}
     with (
-        OneProcessHome(home.path, EXAMPLES) as one,
+        OneProcessHome(home.path, EXAMPLE_DAGS) as one,
         statsd() as (port, listen),
         IrisEmulator.start() as iris,
         listen() as lines,
