@@ -58,8 +58,8 @@ LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
 _OWN_PAUSE_S: Final = 1.0
 _LONGEST_OWN_PAUSE_S: Final = 30.0
 
-# By how much of it, or of a second, a pause is longer at the most that follows another with no answer in between. Who comes
-# back at an even pace can meet a bucket that somebody else empties at an even pace when it is empty, every time.
+# By how much of it, or of a second, a pause is longer at the most that follows two others with no answer in between. Who
+# comes back at an even pace can meet a bucket that somebody else empties at an even pace when it is empty, every time.
 _ON_TOP: Final = 0.25
 
 # So many pauses with no answer in between do not count as time in which nothing got through: nobody asked then.
@@ -143,7 +143,7 @@ class LearnedRate:
 
         :param left_at: when the refused call left
         :param pause_s: how long to keep away, as the server said
-        :param jitter: by how much that is longer, from 0 to 1, once a pause was in vain
+        :param jitter: by how much that is longer, from 0 to 1, once two pauses were in vain
         """
         is_new = left_at > self._cut_at
         if is_new:
@@ -164,7 +164,7 @@ class LearnedRate:
         return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S + held_s
 
     def _note_pause(self, now: float, pause_s: float, jitter: float) -> None:
-        if self._pauses_in_vain_s:
+        if len(self._pauses_in_vain_s) > 1:
             self.hold(max(now + pause_s, self._even_at) + jitter * _ON_TOP * min(pause_s, 1.0))
         if len(self._pauses_in_vain_s) < _PAUSES_IN_VAIN:
             self._pauses_in_vain_s.append(pause_s)
