@@ -46,6 +46,8 @@ class Turn:
     one_by_one: tuple[str, ...]
     left_at: float | None = None
     has_waited: bool = False
+    #: Whether it ended without an answer.
+    is_given_up: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
 
@@ -59,7 +61,12 @@ class Turn:
         return max((lane.learned.in_vain for lane in self.lanes), default=0)
 
     def end(self) -> None:
-        """Enter that the request was answered, was given up, or does not leave any more."""
+        """Enter that the request was answered."""
+        self.pacer.end(self)
+
+    def give_up(self) -> None:
+        """Enter that nobody waits for an answer any more, or that it does not leave."""
+        self.is_given_up = True
         self.pacer.end(self)
 
     def let(self) -> None:
