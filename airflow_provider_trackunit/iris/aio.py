@@ -12,11 +12,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisNoAnswerError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
+from airflow_provider_trackunit.iris.http.transports.trouble import closed_meanwhile
 from airflow_provider_trackunit.iris.http.wire import build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver_on_loop
@@ -93,13 +94,16 @@ class AsyncIrisClient(ClientCore):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. The client can be used again; it then opens new ones."""
-        renewing = self._renewing
-        if renewing is not None and not renewing.done() and self._loop is asyncio.get_running_loop():
-            renewing.cancel()  # it would open a connection again
+        """Close the connections, which ends what is under way. The client can be used again; it then opens new ones."""
+        # All of it before the first await: whoever comes meanwhile begins anew.
+        connections, self._connections = self._connections, LoopConnections(self._ca_bundle)
+        loop, self._loop = self._loop, None
+        renewing, self._renewing = self._renewing, None
+        if renewing is not None and loop is asyncio.get_running_loop():
+            renewing.cancel()
+        await connections.close()
+        if renewing is not None and loop is asyncio.get_running_loop():
             await asyncio.wait([renewing])
-        self._loop = None
-        await self._connections.close()
 
     async def run(self, endpoint: str, **request: Unpack[RequestArguments]) -> Any:
         """Return the decoded JSON of one answer; None when it has no body (204).
@@ -156,10 +160,11 @@ class AsyncIrisClient(ClientCore):
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
         await self._be_on_this_loop()
+        connections = self._connections
         step = next(steps)
         while True:
             try:
-                outcome = await self._do(step)
+                outcome = await self._do(step, connections)
             except IrisError as error:
                 step = steps.throw(error)
                 continue
@@ -172,10 +177,17 @@ class AsyncIrisClient(ClientCore):
                 result: _T = end.value
                 return result
 
-    async def _do(self, step: Step) -> Any:
+    async def _do(self, step: Step, connections: LoopConnections) -> Any:
+        """Do one step of a request.
+
+        :param connections: those that were open when it began. Once they are closed it goes no further: it would open new
+            ones, and nobody would close those
+        """
+        if connections.is_closed:
+            raise closed_meanwhile("A request", sent=False)
         if isinstance(step, Sleep):
             return await self._sleep(step.seconds)
-        return await (self._send(step.request) if isinstance(step, Send) else self._token())
+        return await (self._send(step.request, connections) if isinstance(step, Send) else self._token())
 
     async def _token(self) -> Token:
         """Return the current token, or a new one; one request for it however many coroutines ask.
@@ -195,25 +207,24 @@ class AsyncIrisClient(ClientCore):
         except asyncio.CancelledError:
             if not renewing.cancelled() or _is_cancelled():
                 raise
-        closed = IrisNoAnswerError("The client was closed while it asked for a token", sent=False)
-        closed.retried = True
-        raise closed
+        raise closed_meanwhile("A request for a token", sent=False)
 
     def _renewed(self, task: asyncio.Task[Token]) -> None:
-        self._renewing = None
+        if self._renewing is task:
+            self._renewing = None
         if not task.cancelled():
             task.exception()  # asyncio complains about an exception that nobody looked at
 
-    async def _send(self, request: Request) -> Response:
+    async def _send(self, request: Request, connections: LoopConnections) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
         proxy = self._proxy_of(request)
-        async with self._connections.lend(request) as session:
+        async with connections.lend(request) as session:
             left_s, ends_at = self._begin(request)
             outcome = await outcome_on_loop(
                 session, request, left_s=left_s, ends_at=ends_at, clock=self._clock, proxy=proxy
             )
         if isinstance(outcome, IrisError):
-            raise outcome
+            raise closed_meanwhile(request.label, sent=outcome.sent) if connections.is_closed else outcome
         return outcome
 
 

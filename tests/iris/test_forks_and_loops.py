@@ -15,6 +15,7 @@ from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.pacing import pacer
+from airflow_provider_trackunit.iris.pages.crew import Crew
 from tests.iris.conftest import api_user_of
 
 if TYPE_CHECKING:
@@ -191,8 +192,8 @@ async def one(client: AsyncIrisClient) -> None:
     await client.run(ASSETS, **ONE)
 
 
-async def has_asked(client: AsyncIrisClient) -> None:
-    while client.requests == 0:  # noqa: ASYNC110 - what is awaited here is a number of the client
+async def has_asked(client: AsyncIrisClient, times: int = 1) -> None:
+    while client.requests < times:  # noqa: ASYNC110 - what is awaited here is a number of the client
         await asyncio.sleep(0)
 
 
@@ -214,8 +215,103 @@ def test_whoever_waits_for_a_token_of_a_client_that_is_closed_is_told_so(
         await client.close()
         await asyncio.wait_for(waiting, timeout=10)
 
-    with pytest.raises(IrisNoAnswerError, match="closed while it asked for a token"):
+    with pytest.raises(IrisNoAnswerError, match="token: the client was closed meanwhile"):
         asyncio.run(main())
+
+
+CLOSED = r"the client was closed meanwhile"
+
+
+@pytest.mark.parametrize("work", [one, walk])
+def test_a_request_on_its_way_ends_with_its_client_and_opens_nothing_again(
+    iris_emulator: IrisEmulator, work: Callable[[AsyncIrisClient], Coroutine[Any, Any, None]]
+) -> None:
+    iris_emulator.fault(path=ASSETS, kind="delay", delay_s=30.0)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        await client.authenticate()
+        working = asyncio.create_task(work(client))
+        await has_asked(client, times=2)
+        await client.close()
+        with pytest.raises(IrisNoAnswerError, match=CLOSED) as caught:
+            await asyncio.wait_for(working, timeout=10)
+        assert caught.value.sent
+        assert (client._connections._session, client.requests) == (None, 2)
+        await one(client)
+        await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_request_that_pauses_ends_with_its_client_and_opens_nothing_again(
+    iris_emulator: IrisEmulator,
+) -> None:
+    iris_emulator.fault(path=ASSETS, status=503)
+
+    async def main() -> None:
+        pausing, over = asyncio.Event(), asyncio.Event()
+
+        async def pause(_seconds: float) -> None:
+            pausing.set()
+            await over.wait()
+
+        client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url, sleep=pause)
+        working = asyncio.create_task(one(client))
+        await pausing.wait()
+        await client.close()
+        over.set()
+        with pytest.raises(IrisNoAnswerError, match=CLOSED):
+            await asyncio.wait_for(working, timeout=10)
+        assert (client._connections._session, client.requests) == (None, 2)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ticks", range(1, 8))
+def test_a_client_that_is_closed_while_it_opens_its_connections_has_none(
+    iris_emulator: IrisEmulator, ticks: int
+) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=30.0)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        working = asyncio.create_task(one(client))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        connections = client._connections
+        await client.close()
+        with pytest.raises(IrisNoAnswerError, match=CLOSED):
+            await asyncio.wait_for(working, timeout=10)
+        assert (connections._session, client._connections._session) == (None, None)
+
+    asyncio.run(main())
+
+
+def test_whoever_comes_while_a_client_is_closed_begins_anew(iris_emulator: IrisEmulator) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=30.0)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        first = asyncio.create_task(one(client))
+        await has_asked(client)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(one(client), timeout=10)
+        await closing
+        with pytest.raises(IrisNoAnswerError, match=CLOSED):
+            await first
+        await one(client)
+        assert iris_emulator.stats()["token_requests"] <= 2
+        await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_fork_while_a_thread_of_a_walk_looks_whether_it_is_cancelled_leaves_the_child_free() -> None:
+    crew = Crew(lambda *_: pytest.fail("no errand was given"), 4)
+    with crew._cancelled._cond:  # type: ignore[attr-defined]  # its lock, which has no other name
+        assert in_a_child(crew.cancel) == 0
 
 
 def test_a_task_that_waits_for_a_token_can_be_cancelled_and_the_others_get_it(

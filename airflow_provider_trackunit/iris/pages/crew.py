@@ -58,6 +58,7 @@ class Crew:
     def renew(self) -> None:
         """Let nobody wait in a child process: the threads are in the parent, and so is what they fetch."""
         self._threads, self._errands, self._ready = [], queue.SimpleQueue(), queue.SimpleQueue()
+        self._cancelled = threading.Event()  # has a lock, which a thread of the parent may hold
         for name, errand in self.under_way.items():
             error = IrisConfigurationError(
                 "This walk was begun in the parent process, and its threads are there. Begin one in each process, "

@@ -23,6 +23,7 @@ from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
     MAX_CONNECTIONS,
     Trouble,
+    closed_meanwhile,
     failure,
     trouble_with_tls,
 )
@@ -51,6 +52,7 @@ class LoopConnections:
     """
 
     def __init__(self, ca_bundle: str | None) -> None:
+        self.is_closed = False
         self._ca_bundle = ca_bundle
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
@@ -58,7 +60,8 @@ class LoopConnections:
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
 
     async def close(self) -> None:
-        """Close the connections. The next request opens new ones."""
+        """Close the connections for good. The requests on them break off, and those that still wait for one get none."""
+        self.is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -67,10 +70,13 @@ class LoopConnections:
     async def lend(self, request: Request) -> AsyncIterator[aiohttp.ClientSession]:
         """Lend the session for one request, once there is a connection for it.
 
+        :raises IrisNoAnswerError: when the connections are closed
         :raises IrisConfigurationError: when there is no file of trusted certificates
         """
         session = await self._opened(request)
         async with self._free:
+            if self.is_closed:
+                raise closed_meanwhile(request.label, sent=False)
             yield session
 
     async def _opened(self, request: Request) -> aiohttp.ClientSession:
@@ -80,6 +86,8 @@ class LoopConnections:
                 roots = await asyncio.to_thread(_trusted_roots, self._ca_bundle)
                 if roots is None:
                     raise failure(request, Trouble.NO_ROOTS)
+                if self.is_closed:
+                    raise closed_meanwhile(request.label, sent=False)
                 self._session = _new_session(roots)
             return self._session
 

@@ -85,6 +85,13 @@ def failure(request: Request, trouble: Trouble) -> IrisError:
     return IrisNoAnswerError(f"{request.label}: {what}", sent=sent)
 
 
+def closed_meanwhile(what: str, *, sent: bool) -> IrisNoAnswerError:
+    """Return the error of what was under way when its client was closed. It is not tried again: nobody closes that again."""
+    error = IrisNoAnswerError(f"{what}: the client was closed meanwhile", sent=sent)
+    error.retried = True
+    return error
+
+
 def trouble_with_tls(error: BaseException) -> Trouble:
     """Return what an error of TLS means: only a certificate that is not trusted is one that a person has to mend.
 
