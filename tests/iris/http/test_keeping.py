@@ -169,6 +169,17 @@ def test_calls_that_are_given_up_on_the_way_make_no_window_overflow(
     assert Run(rate, WAYS[way](rate.calls, rate.per_s), ways).send(600, 32).refused == 0
 
 
+@pytest.mark.parametrize("rate", [AEMP, Rate(60, 60), Rate(1000, 600)], ids=str)
+@pytest.mark.parametrize("given_up", [1, 2, 4])
+def test_calls_that_are_given_up_after_a_single_slow_answer_hold_nobody_up(rate: Rate, given_up: int) -> None:
+    slow = Way(0.0, 15.0, 15.0)
+    ways = itertools.chain([Way()] * 9, [slow], [Way(gives_up=True)] * given_up, itertools.repeat(Way()))
+    run = Run(rate, SlidingWindow(rate.calls, rate.per_s), ways).send(10 + given_up + 10, threads=1)
+    after = run.left_at[10:]
+    assert after[-1] - after[0] <= (len(after) - 1) * rate.interval_s * 1.1 + 0.1
+    assert run.refused == 0
+
+
 delays = st.floats(0.0, 3.0).filter(lambda seconds: seconds == 0 or seconds > 1e-6)
 # One example is a run of 150 calls.
 PROPERTY = settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.too_slow])

@@ -6,13 +6,15 @@ says which, nor how it counts. Three rules stand for three ways of counting; a c
 **A window**, sliding or fixed, holds no more than ``calls``. A call counts here while it is under way, and for one
 window after its answer. Of the calls that a server counted within one window, take the one that left last. The others
 had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
-it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. Of a
-call that is given up before its answer, that is taken to come as late as the latest did of late.
+it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. A call
+that is given up before its answer counts until one would have come, as late as the latest did of late.
 
 **A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
-here, whatever is delayed. Two calls under way are enough as long as a round trip is shorter than two intervals. Where
-it is longer, more have to be under way than a bucket of two could bear at once; then only the third rule is left.
+here, whatever is delayed. Of a call that is given up it is taken after a usual round trip: kept back for as long as
+the latest answer took, two of them would stop all others. Two calls under way are enough as long as a round trip is
+shorter than two intervals. Where it is longer, more have to be under way than a bucket of two could bear at once; then
+only the third rule is left.
 
 **Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
 most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
@@ -26,6 +28,7 @@ is what is left for them: one or two calls too many of fifty, where 0.3 s become
 
 from __future__ import annotations
 
+import heapq
 import math
 import statistics
 from collections import deque
@@ -94,6 +97,11 @@ class KeptRate:
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._under_way = 0
+        # How many tokens are kept back for calls under way.
+        self._kept_back = 0
+        # Of calls that were given up: when each is taken to have been answered, and its token to have been taken.
+        self._answers_due: list[float] = []
+        self._tokens_due: list[float] = []
         self._answered: deque[float] = deque(maxlen=rate.calls)
         self._round_trips = _RoundTrips()
         self._even_at = -math.inf
@@ -102,6 +110,7 @@ class KeptRate:
 
     def earliest(self, now: float) -> float:
         """Return the moment before which no call may leave; at that moment one may, unless others do before."""
+        self._settle(now)
         window_free_at = self._window_free_at(now)
         if self._rate.metered:
             return window_free_at
@@ -109,41 +118,60 @@ class KeptRate:
 
     def calls_left(self, now: float) -> int:
         """Return how many calls may leave at once now, as far as what left here is all that counts."""
+        self._settle(now)
         counting = [answered for answered in self._answered if answered + self._rate.window_s > now]
         return max(0, self._rate.calls - self._under_way - len(counting))
 
     def leave(self, now: float) -> None:
         """Enter a call that leaves now."""
         self._under_way += 1
+        self._kept_back += 1
         interval_s = self._rate.interval_s
         early = _EARLY if self._most_tokens == _TOKENS else _EARLY_BY_SPACING_ALONE
         self._even_at = max(self._even_at, now - early * interval_s) + interval_s
 
     def come_back(self, now: float, left_at: float) -> None:
         """Enter that a call was answered: it can have been counted until now."""
+        self._settle(now)
         self._round_trips.add(now - left_at)
-        self._count(now)
+        self._enter_answer(now)
+        self._take_token(now)
 
     def give_up(self, now: float, left_at: float) -> None:
         """Enter that nobody waits for an answer any more: the call can be counted until one would have come.
 
-        How soon it was given up says nothing of the way to the server.
+        Until then it is under way. How soon it was given up says nothing of the way to the server.
         """
-        self._count(max(now, left_at + self._round_trips.longest_s))
+        heapq.heappush(self._answers_due, max(now, left_at + self._round_trips.longest_s))
+        heapq.heappush(self._tokens_due, max(now, left_at + self._round_trips.usual_s))
+        self._settle(now)
 
-    def _count(self, now: float) -> None:
+    def _settle(self, now: float) -> None:
+        """Enter of the calls that were given up what is due."""
+        while self._answers_due and self._answers_due[0] <= now:
+            self._enter_answer(heapq.heappop(self._answers_due))
+        while self._tokens_due and self._tokens_due[0] <= now:
+            self._take_token(heapq.heappop(self._tokens_due))
+
+    def _enter_answer(self, at: float) -> None:
         self._under_way -= 1
-        self._answered.append(max(now, self._answered[-1]) if self._answered else now)
-        taken_at = max(now - self._round_trips.common_s, self._tokens_at)
+        self._answered.append(max(at, self._answered[-1]) if self._answered else at)
+
+    def _take_token(self, at: float) -> None:
+        self._kept_back -= 1
+        taken_at = max(at - self._round_trips.common_s, self._tokens_at)
         self._tokens = self._tokens_then(taken_at) - 1
         self._tokens_at = taken_at
 
     def forget_under_way(self) -> None:
         """Count what was under way no longer: it comes back to another process."""
-        self._under_way = 0
+        self._under_way = self._kept_back = 0
+        self._answers_due.clear()
+        self._tokens_due.clear()
 
     def is_idle(self, now: float) -> bool:
         """Return whether nothing that was sent matters any more."""
+        self._settle(now)
         last = self._answered[-1] if self._answered else -math.inf
         return not self._under_way and last + self._rate.window_s <= now and self._even_at <= now
 
@@ -160,7 +188,7 @@ class KeptRate:
         return self._answered[-may_be_answered] + counted_s
 
     def _token_at(self, now: float) -> float:
-        needed = 1 + self._under_way
+        needed = 1 + self._kept_back
         if needed > self._most_tokens:
             return now + self._look_again_s
         missing = needed - self._tokens_then(now)
