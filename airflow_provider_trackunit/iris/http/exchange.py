@@ -155,11 +155,9 @@ class ClientCore:
         """
         request, counted = build_request(call), row.counted(call)
         rules = self._rules_of(call, row)
-        most_in_vain = self._pacer.turn(counted).in_vain + _ROUNDS * rules.max_attempts
-        steps = rules.repeated(
-            lambda: self._attempt(request, row, counted, most_in_vain),
-            lambda: self._pacer.is_in_use(counted),
-        )
+        others = self._pacer.others(counted)
+        most_in_vain = others.in_vain + _ROUNDS * rules.max_attempts
+        steps = rules.repeated(lambda: self._attempt(request, row, counted, most_in_vain), others.share_let)
         if self._observer is None:
             return steps
         return observed(steps, self._observer, row.path, lambda: self._pacer.calls_left(counted))

@@ -34,9 +34,10 @@ _MOST_DOUBLED: Final = (
     5  # is more than the longest already; the thousandth power of two is no number any more
 )
 
-# So often a request may be refused for its rate, while others of the same limit get through, without that being an
-# attempt; one that is refused more often has something else in its way. After each few of them it waits twice as long, or
-# it would slow the others down again and again.
+# So often a request may be refused for its rate, while all others of the same limit get through, without that being an
+# attempt; one that is refused more often has something else in its way. Where few of the others get through it says as
+# much less: a refusal counts as their share. After each few it waits twice as long, or it would slow the others down again
+# and again.
 _MOST_LET_OFF: Final = 32
 _FEW: Final = 4
 
@@ -83,17 +84,18 @@ class RetryRules:
     def repeated(
         self,
         attempt: Callable[[], Generator[Step, Any, _T]],
-        in_use: Callable[[], bool] = lambda: False,
+        share_let: Callable[[int], float | None] = lambda _own_refusals: None,
     ) -> Generator[Step, Any, _T]:
         """Say how to get what an attempt gives, with as many attempts as the rules allow.
 
-        :param in_use: whether requests that share the limits of this one got through of late. A refusal for a rate uses up
-            no attempt while they do: the limit is in use, by us or by somebody else, and not in the way for good. That ends
-            where one request is refused again and again, and only others are not
+        :param share_let: which share of the others that share the limits of this one got through since it began, given how
+            often it was refused; None when none did of late. A refusal for a rate uses up no attempt while they do: the
+            limit is in use, by us or by somebody else, and not in the way for good. That ends where one request is
+            refused again and again, and only others are not
         :raises IrisError: that of the last attempt
         """
         pauses: list[float] = []
-        tries = _Tries(self, in_use)
+        tries = _Tries(self, share_let)
         # A new loop for each request. Its sleep only notes the pause: the client that does the steps sleeps.
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(tries.may_go_on),
@@ -108,17 +110,17 @@ class RetryRules:
                 return (yield from attempt())
         raise AssertionError("a loop of attempts ends with a result or an error")
 
-    def next_wait_s(self, used: int, error: IrisError, let_off: int = 0) -> float | None:
+    def next_wait_s(self, used: int, error: IrisError, let_off: float = 0.0) -> float | None:
         """Return the wait before the next attempt, None when there is none.
 
         :param used: how many attempts there were
-        :param let_off: how many more there were that do not count
+        :param let_off: how many more there were that do not count, each as the share of the others that got through
         """
         if not self.may_repeat(error) or used >= self.max_attempts:
             return None
         if (error.retry_after or 0.0) > self.max_wait_s:
             return None
-        wait_s = self.wait_s(max(used, 1 + let_off // _FEW), error)
+        wait_s = self.wait_s(max(used, 1 + int(let_off / _FEW)), error)
         return wait_s if wait_s < self.left_s() else None
 
 
@@ -127,22 +129,27 @@ class _Tries:
     """The attempts of one request so far.
 
     :param used: how many of them count
-    :param let_off: how many do not
+    :param let_off: how many do not, each as the share of the others that got through
+    :param refused: how many were refused for a rate
     :param pause_s: the wait before the next
     """
 
     rules: RetryRules
-    in_use: Callable[[], bool]
+    share_let: Callable[[int], float | None]
     used: int = 0
-    let_off: int = 0
+    let_off: float = 0.0
+    refused: int = 0
     pause_s: float = 0.0
 
     def may_go_on(self, error: BaseException) -> bool:
         """Enter how an attempt failed; return whether there is another, and say so in the log."""
         if not isinstance(error, IrisError):
             return False
-        is_let_off = self.let_off < _MOST_LET_OFF and _refused_for_a_rate(error) and self.in_use()
-        self.let_off += is_let_off
+        is_of_rate = _refused_for_a_rate(error)
+        self.refused += is_of_rate
+        share = self.share_let(self.refused) if is_of_rate and self.let_off < _MOST_LET_OFF else None
+        is_let_off = share is not None
+        self.let_off += share or 0.0
         self.used += not is_let_off
         wait_s = self.rules.next_wait_s(self.used, error, self.let_off)
         if wait_s is None:

@@ -254,6 +254,36 @@ def test_a_time_in_which_nobody_may_ask_is_none_in_which_nobody_gets_through(
     assert (crew.errors, len(crew.done)) == ([], 60)
 
 
+@pytest.mark.parametrize("threads", [1, 8, 32])
+@pytest.mark.parametrize("retry_after", ["1", "10"])
+@pytest.mark.parametrize("calls", [1, 6])
+def test_behind_a_few_calls_a_minute_and_a_retry_after_that_is_too_short_a_crawl_still_ends(
+    calls: int, retry_after: str, threads: int
+) -> None:
+    """Each that gets through costs a dozen refusals, and chance gives some requests many more."""
+    crew = crew_behind(lambda: FixedWindow(calls, 60), retry_after)
+    pages = [f"{ASSETS}?page={number}" for number in range(100)]
+    took_s = crew.work(pages, threads)
+    assert (crew.errors, len(crew.done)) == ([], len(pages))
+    assert took_s <= 1.1 * 60 * len(pages) / calls
+
+
+@pytest.mark.parametrize("retry_after", ["1", None, "30"])
+def test_several_requests_that_are_always_refused_end_although_others_never_are(
+    retry_after: str | None,
+) -> None:
+    """Each refusal holds up all that share the limit; and to each of them the other three are others that are refused."""
+    crew = crew_behind(lambda: FixedWindow(0, 1), retry_after)
+    crew.server.limits[0].path = "/poison"
+    crew.take([f"{ASSETS}/{number}" for number in range(3000)], threads=4)
+    crew.take([f"{ASSETS}/poison{number}" for number in range(4)], threads=4)
+    crew.world.run()
+    assert (len(crew.errors), len(crew.done)) == (4, 3000)
+    refused_at = [at for at, _, let in crew.server.log if not let]
+    assert refused_at[-1] - refused_at[0] <= 4 * 1800
+    assert len(refused_at) <= 4 * 60
+
+
 @pytest.mark.parametrize("retry_after", ["1", None, "30"])
 def test_one_request_that_is_always_refused_ends_although_others_never_are(retry_after: str | None) -> None:
     crew = crew_behind(lambda: FixedWindow(0, 1), retry_after)

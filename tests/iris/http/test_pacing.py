@@ -4,11 +4,13 @@ import gc
 import random
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 from airflow_provider_trackunit.iris.http.pacing import Pacer, Turn, pacer_of
+from airflow_provider_trackunit.iris.http.pacing.lanes import Lane
 from tests.iris.conftest import HandClock
 
 
@@ -216,6 +218,48 @@ def test_what_was_under_way_in_the_parent_and_ends_in_the_child_frees_nothing_th
         turn.end()
     assert [send(pacer, clock, limit) - 1000.0 for _ in range(2)] == [0.0, 0.0]
     assert send(pacer, clock, limit) - 1000.0 > 1800
+
+
+def test_what_was_answered_or_given_up_before_the_fork_counts_in_the_child() -> None:
+    clock = HandClock()
+    pacer, limit = Pacer(clock), ("events", Rate(2, 1800))
+    answered, given_up = (pacer.turn(counted(limit)) for _ in range(2))
+    assert [answered.wait_s(), given_up.wait_s()] == [0.0, 0.0]
+    clock.now += 1
+    answered.end()
+    given_up.give_up()
+    pacer.renew()
+    assert pacer.calls_left(counted(limit)) == 0
+
+
+class Interrupted(BaseException):
+    """What a signal handler raises, wherever the main thread is."""
+
+
+def test_an_end_that_a_signal_interrupts_is_entered_by_the_next() -> None:
+    clock = HandClock()
+    pacer, limit = Pacer(clock), ("events", Rate(1, 900))
+    turn = pacer.turn(counted(limit))
+    assert turn.wait_s() == 0
+    turn.end()
+    lane = turn.lanes[0]
+    turn.lanes = InterruptedOnce(turn.lanes)
+    with pytest.raises(Interrupted):
+        pacer.calls_left(counted(limit))
+    pacer.calls_left(counted(limit))
+    assert not lane.under_way
+
+
+class InterruptedOnce(list[Lane]):
+    """Lanes of a turn of which the first is not reached the first time."""
+
+    is_over = False
+
+    def __iter__(self) -> Iterator[Lane]:
+        if not self.is_over:
+            self.is_over = True
+            raise Interrupted
+        return super().__iter__()
 
 
 class Abandoned:

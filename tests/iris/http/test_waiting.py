@@ -118,7 +118,7 @@ def attempts(rules: RetryRules, *outcomes: Any, in_use: bool = False) -> tuple[i
         return outcome
 
     slept: list[float] = []
-    steps = rules.repeated(attempt, lambda: in_use)
+    steps = rules.repeated(attempt, lambda _own_refusals: 1.0 if in_use else None)
     try:
         while True:
             step = next(steps)

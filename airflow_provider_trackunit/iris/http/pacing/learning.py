@@ -83,6 +83,7 @@ class LearnedRate:
 
     def __init__(self, published_per_s: float | None = None) -> None:
         self.let_through = 0
+        self.refused = 0
         #: How often calls were refused since one was let through, and while none had been of late.
         self.in_vain = 0
         self._published_per_s = published_per_s
@@ -145,6 +146,7 @@ class LearnedRate:
         :param pause_s: how long to keep away, as the server said
         :param jitter: by how much that is longer, from 0 to 1, once two pauses were in vain
         """
+        self.refused += 1
         is_new = left_at > self._cut_at
         if is_new:
             self._own_pause_s = min(max(2 * self._own_pause_s, _OWN_PAUSE_S), _LONGEST_OWN_PAUSE_S)

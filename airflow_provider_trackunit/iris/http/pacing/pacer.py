@@ -86,6 +86,35 @@ class Turn:
         self.pacer.hold(self, pause_s)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Others:
+    """The requests that share the limits of one request, since that began.
+
+    :param before: of each limit, how many had been let through and refused until then
+    """
+
+    pacer: Pacer
+    before: list[tuple[Lane, int, int]]
+
+    @property
+    def in_vain(self) -> int:
+        """How often they were refused since one was let through, as :attr:`Turn.in_vain` says."""
+        return max((lane.learned.in_vain for lane, _, _ in self.before), default=0)
+
+    def share_let(self, own_refusals: int) -> float | None:
+        """Return which share of them was let through; None when none was of late, by a rate and not by single calls.
+
+        :param own_refusals: how often the request itself was refused, which is none of theirs
+        """
+        return self.pacer.share_let(self, own_refusals)
+
+
+def _share(let: int, refused: int) -> float:
+    """Return the share that was let through; where there were no others, the refusals are of the one request alone."""
+    refused = max(refused, 0)
+    return let / (let + refused) if let + refused else 1.0
+
+
 class Pacer:
     """Hands out the moments at which requests may leave. Safe to share between threads.
 
@@ -109,6 +138,7 @@ class Pacer:
     def renew(self) -> None:
         """Begin again in a child process: who waited or was on the way there is not here."""
         self._lock = threading.Lock()
+        self._now()  # what was answered before the fork was counted, and counts here too
         for lane in self._lanes.values():
             lane.forget_under_way()
 
@@ -124,12 +154,22 @@ class Pacer:
             lanes = [self._lane(name, rate) for name, rate in counted.paced]
         return Turn(self, lanes, counted.one_by_one)
 
-    def is_in_use(self, counted: Counted) -> bool:
-        """Return whether a request that shares these limits was let through of late, by a rate and not by single calls."""
+    def others(self, counted: Counted) -> Others:
+        """Return what becomes from now on of requests that count in these limits."""
+        with self._lock:
+            lanes = [self._lane(name, rate) for name, rate in counted.paced]
+            return Others(self, [(lane, lane.learned.let_through, lane.learned.refused) for lane in lanes])
+
+    def share_let(self, others: Others, own_refusals: int) -> float | None:
+        """Return what :meth:`Others.share_let` says."""
         with self._lock:
             now = self._now()
-            lanes = [self._lane(name, rate) for name, rate in counted.paced]
-            return any(lane.learned.is_in_use(now) for lane in lanes if not lane.is_metered)
+            shares = [
+                _share(lane.learned.let_through - let, lane.learned.refused - refused - own_refusals)
+                for lane, let, refused in others.before
+                if not lane.is_metered and lane.learned.is_in_use(now)
+            ]
+        return min(shares, default=None)
 
     def calls_left(self, counted: Counted) -> int | None:
         """Return how many more requests the metered limits among these let through now; None where none is metered.
@@ -211,9 +251,11 @@ class Pacer:
         """Return the time, which never goes back, whatever the clock does; all turns that have ended are entered then."""
         self._latest = max(self._latest, self._clock())
         while self._ended:
-            turn, at = self._ended.popleft()
+            turn, at = self._ended[0]
             for lane in turn.lanes:
                 lane.end(turn, at)
+            # Only now: an exception of a signal handler on the way would lose it, and it would be under way for ever.
+            self._ended.popleft()
         return self._latest
 
     def _lane(self, name: str, rate: Rate | None) -> Lane:
