@@ -38,7 +38,7 @@ reader: ## Follow a result in a folder and in S3 while its writers are killed at
 	@export AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR; $(READY) -m tests.airflow.reader_beside_writers
 
 tables: ## Make machine days of 1,000 fleets on Arrow, in DuckDB and in a PostgreSQL, and merge into both
-	@$(READY) -m pytest --hypothesis-profile=fleets tests/tables tests/tables/against_postgresql.py
+	@$(READY) -m pytest --hypothesis-profile=fleets --override-ini="python_files=test_*.py against_*.py" tests/tables
 
 places: ## Raise at every place of a transfer where a signal can come, and let tries meet in every order (an hour)
 	@$(READY) -m tests.iris.export.every_place && $(READY) -m tests.iris.export.interleavings

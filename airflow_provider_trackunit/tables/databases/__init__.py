@@ -55,9 +55,10 @@ def database_of(connection: Any) -> Database:
 
     :raises TypeError: when it is of none that is known, or of DuckDB 1.5.0 or one before 1.4
     """
-    if "duckdb" in type(connection).__module__:
+    drivers = {kind.__module__.partition(".")[0] for kind in type(connection).__mro__}
+    if drivers & {"duckdb", "_duckdb"}:
         return DuckDB(connection)
-    if hasattr(connection, "autocommit") and hasattr(connection, "cursor"):
+    if drivers & {"psycopg", "psycopg2"}:
         return PostgreSQL(connection)
     raise TypeError(
         f"a {type(connection).__module__}.{type(connection).__name__} is no connection of duckdb, psycopg or psycopg2"

@@ -243,9 +243,9 @@ def try_places(scenario: Scenario, chosen: Callable[[int], Iterator[int] | range
     :param chosen: gives the numbers of the places, of so many
     """
     before = _interrupted_in_the_middle(scenario) if scenario.resumed else {}
-    _run(
-        scenario, before, None
-    )  # fills what is remembered for good, so that every run comes to the same places
+    # Fills what is remembered for good, so that every run comes to the same places. Watched, because Python 3.12 tells of
+    # single instructions only after a tracer has asked for them once.
+    _run(scenario, before, Places())
     tally = Tally(places=_run(scenario, before, Places())[0])
     for number in chosen(tally.places):
         places = Places(number)
