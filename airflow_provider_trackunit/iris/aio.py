@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
@@ -188,8 +188,16 @@ class AsyncIrisClient(ClientCore):
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._drive(self._renewal()))
             self._renewing.add_done_callback(self._renewed)
-        # One that is cancelled must not take the others' token with it.
-        return await asyncio.shield(self._renewing)
+        renewing = self._renewing
+        try:
+            # One that is cancelled must not take the others' token with it.
+            return await asyncio.shield(renewing)
+        except asyncio.CancelledError:
+            if not renewing.cancelled() or _is_cancelled():
+                raise
+        closed = IrisNoAnswerError("The client was closed while it asked for a token", sent=False)
+        closed.retried = True
+        raise closed
 
     def _renewed(self, task: asyncio.Task[Token]) -> None:
         self._renewing = None
@@ -207,3 +215,9 @@ class AsyncIrisClient(ClientCore):
         if isinstance(outcome, IrisError):
             raise outcome
         return outcome
+
+
+def _is_cancelled() -> bool:
+    """Return whether somebody wants the task that runs to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

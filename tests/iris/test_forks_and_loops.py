@@ -13,12 +13,12 @@ import pytest
 
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.pacing import pacer
 from tests.iris.conftest import api_user_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from airflow_provider_trackunit.emulator import IrisEmulator
 
@@ -113,6 +113,24 @@ def test_what_was_under_way_at_the_fork_does_not_hold_the_child_back(iris_emulat
     client.close()
 
 
+def test_a_walk_of_several_threads_ends_in_a_child_with_the_reason_and_goes_on_in_the_parent(
+    iris_emulator: IrisEmulator,
+) -> None:
+    with IrisClient(api_user_of(iris_emulator), iris_emulator.url) as client:
+        iris_emulator.fault(path="page=5", kind="delay", delay_s=0.5)
+        pages = client.pages(ASSETS, query_params={"size": 10}, max_concurrency=4)
+        first = [next(pages) for _ in range(2)]
+
+        def work() -> None:
+            with pytest.raises(IrisConfigurationError, match="begun in the parent process"):
+                list(pages)
+            again = client.pages(ASSETS, cursor=first[-1].next, query_params={"size": 10}, max_concurrency=4)
+            assert len(list(again)) == 23
+
+        assert in_a_child(work) == 0
+        assert len(list(pages)) == 23
+
+
 def test_an_async_client_works_in_a_child(iris_emulator: IrisEmulator) -> None:
     client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
 
@@ -164,6 +182,55 @@ def test_an_async_client_on_two_loops_at_once_says_why_it_cannot(iris_emulator: 
 
     async def on_another() -> None:
         await client.run(ASSETS, **ONE)
+        await client.close()
+
+    asyncio.run(main())
+
+
+async def one(client: AsyncIrisClient) -> None:
+    await client.run(ASSETS, **ONE)
+
+
+async def has_asked(client: AsyncIrisClient) -> None:
+    while client.requests == 0:  # noqa: ASYNC110 - what is awaited here is a number of the client
+        await asyncio.sleep(0)
+
+
+async def walk(client: AsyncIrisClient) -> None:
+    async for _ in client.pages(ASSETS, max_concurrency=4):
+        pass
+
+
+@pytest.mark.parametrize("work", [one, walk])
+def test_whoever_waits_for_a_token_of_a_client_that_is_closed_is_told_so(
+    iris_emulator: IrisEmulator, work: Callable[[AsyncIrisClient], Coroutine[Any, Any, None]]
+) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=30.0)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        waiting = asyncio.create_task(work(client))
+        await has_asked(client)
+        await client.close()
+        await asyncio.wait_for(waiting, timeout=10)
+
+    with pytest.raises(IrisNoAnswerError, match="closed while it asked for a token"):
+        asyncio.run(main())
+
+
+def test_a_task_that_waits_for_a_token_can_be_cancelled_and_the_others_get_it(
+    iris_emulator: IrisEmulator,
+) -> None:
+    iris_emulator.fault(path="/token", kind="delay", delay_s=0.3)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        first, second = (asyncio.create_task(one(client)) for _ in range(2))
+        await has_asked(client)
+        first.cancel()
+        await asyncio.wait([first, second])
+        assert first.cancelled()
+        await second
         await client.close()
 
     asyncio.run(main())

@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
 from airflow_provider_trackunit.iris.catalogue.endpoints import find
@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.http.pacing import Turn
     from airflow_provider_trackunit.iris.http.wire import Request, Response
     from airflow_provider_trackunit.iris.secrecy import Secret
+
+
+# One refusal holds back all who share a limit, so where nothing gets through each of them is asked for in turn. Nobody
+# waits for more of these than so many times its own attempts: a hundred who wait would take a hundred times as long.
+_ROUNDS: Final = 2
 
 
 class RequestArguments(TypedDict, total=False):
@@ -149,8 +154,11 @@ class ClientCore:
         :raises IrisError: when none of them does
         """
         request, counted = build_request(call), row.counted(call)
-        steps = self._rules_of(call, row).repeated(
-            lambda: self._attempt(request, row, counted), lambda: self._pacer.is_in_use(counted)
+        rules = self._rules_of(call, row)
+        most_in_vain = self._pacer.turn(counted).in_vain + _ROUNDS * rules.max_attempts
+        steps = rules.repeated(
+            lambda: self._attempt(request, row, counted, most_in_vain),
+            lambda: self._pacer.is_in_use(counted),
         )
         if self._observer is None:
             return steps
@@ -161,15 +169,18 @@ class ClientCore:
         token: Token = yield GetToken()
         return token
 
-    def _attempt(self, request: Request, row: Endpoint, counted: Counted) -> Generator[Step, Any, Response]:
+    def _attempt(
+        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int
+    ) -> Generator[Step, Any, Response]:
         """Say how to send a request once, or once more with a new token after a 401, and judge the answer.
 
+        :param most_in_vain: after how many refusals of all who share its limits it no longer waits for its turn
         :raises IrisError: when the answer does not hold what was asked for
         """
-        exchanged = yield from self._exchange(request, counted)
+        exchanged = yield from self._exchange(request, counted, most_in_vain)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
-            exchanged = yield from self._exchange(request, counted)
+            exchanged = yield from self._exchange(request, counted, most_in_vain)
         self._judge(exchanged, row)
         return exchanged.response
 
@@ -179,7 +190,7 @@ class ClientCore:
         try:
             check(exchanged.sent, response, scope=exchanged.token.scope, now_epoch_s=time.time())
         except IrisRateLimitError as error:
-            _heed(error, exchanged.turn, row)
+            _heed(error, exchanged.turn, row, self._chance())
             if self._observer is not None:
                 self._observer.refused(row.path)
             raise
@@ -189,7 +200,9 @@ class ClientCore:
             raise
         exchanged.turn.let()
 
-    def _exchange(self, request: Request, counted: Counted) -> Generator[Step, Any, _Exchanged]:
+    def _exchange(
+        self, request: Request, counted: Counted, most_in_vain: int
+    ) -> Generator[Step, Any, _Exchanged]:
         turn = self._pacer.turn(counted)
         try:
             while True:
@@ -199,11 +212,15 @@ class ClientCore:
                 if wait_s <= 0:
                     break
                 self._refuse_long_wait(wait_s, request)
+                if turn.in_vain >= most_in_vain:
+                    raise _hopeless(request, wait_s)
                 yield Sleep(wait_s)
             sent = request.with_token(token.value)
             response = yield Send(sent)
-        finally:
-            turn.end()
+        except BaseException:
+            turn.give_up()
+            raise
+        turn.end()
         return _Exchanged(token, sent, response, turn)
 
     def _refuse_long_wait(self, wait_s: float, request: Request) -> None:
@@ -276,10 +293,21 @@ class ClientCore:
         return ends_at - now, ends_at
 
 
-def _heed(error: IrisRateLimitError, turn: Turn, row: Endpoint) -> None:
+def _hopeless(request: Request, wait_s: float) -> IrisRateLimitError:
+    """Return the error of a request that waits behind others, none of which gets through."""
+    error = IrisRateLimitError(
+        f"{request.label}: none of the requests that share its limit gets through. This one was not sent. "
+        f"Try again in {wait_s:.0f} s",
+        retry_after=wait_s,
+    )
+    error.retried = True
+    return error
+
+
+def _heed(error: IrisRateLimitError, turn: Turn, row: Endpoint, jitter: float) -> None:
     """Hold back all who share the limit that refused a request, and complete the error with what is known of it."""
     if _is_of_rate(error, turn, row):
-        turn.refuse(error.retry_after)
+        turn.refuse(error.retry_after, jitter)
     else:
         error.retry_after = error.retry_after or row.wait_after_refusal_s()
         turn.hold(error.retry_after or 0.0)

@@ -34,6 +34,12 @@ _MOST_DOUBLED: Final = (
     5  # is more than the longest already; the thousandth power of two is no number any more
 )
 
+# So often a request may be refused for its rate, while others of the same limit get through, without that being an
+# attempt; one that is refused more often has something else in its way. After each few of them it waits twice as long, or
+# it would slow the others down again and again.
+_MOST_LET_OFF: Final = 32
+_FEW: Final = 4
+
 # How much of that wait comes on top of Retry-After, which all who were refused were told alike.
 _ON_TOP: Final = 0.25
 
@@ -82,7 +88,8 @@ class RetryRules:
         """Say how to get what an attempt gives, with as many attempts as the rules allow.
 
         :param in_use: whether requests that share the limits of this one got through of late. A refusal for a rate uses up
-            no attempt while they do: the limit is in use, by us or by somebody else, and not in the way for good
+            no attempt while they do: the limit is in use, by us or by somebody else, and not in the way for good. That ends
+            where one request is refused again and again, and only others are not
         :raises IrisError: that of the last attempt
         """
         pauses: list[float] = []
@@ -101,13 +108,17 @@ class RetryRules:
                 return (yield from attempt())
         raise AssertionError("a loop of attempts ends with a result or an error")
 
-    def next_wait_s(self, used: int, error: IrisError) -> float | None:
-        """Return the wait before the next attempt, None when there is none."""
+    def next_wait_s(self, used: int, error: IrisError, let_off: int = 0) -> float | None:
+        """Return the wait before the next attempt, None when there is none.
+
+        :param used: how many attempts there were
+        :param let_off: how many more there were that do not count
+        """
         if not self.may_repeat(error) or used >= self.max_attempts:
             return None
         if (error.retry_after or 0.0) > self.max_wait_s:
             return None
-        wait_s = self.wait_s(max(used, 1), error)
+        wait_s = self.wait_s(max(used, 1 + let_off // _FEW), error)
         return wait_s if wait_s < self.left_s() else None
 
 
@@ -116,28 +127,29 @@ class _Tries:
     """The attempts of one request so far.
 
     :param used: how many of them count
+    :param let_off: how many do not
     :param pause_s: the wait before the next
     """
 
     rules: RetryRules
     in_use: Callable[[], bool]
     used: int = 0
+    let_off: int = 0
     pause_s: float = 0.0
 
     def may_go_on(self, error: BaseException) -> bool:
         """Enter how an attempt failed; return whether there is another, and say so in the log."""
         if not isinstance(error, IrisError):
             return False
-        others_get_through = _refused_for_a_rate(error) and self.in_use()
-        self.used += not others_get_through
-        wait_s = self.rules.next_wait_s(self.used, error)
+        is_let_off = self.let_off < _MOST_LET_OFF and _refused_for_a_rate(error) and self.in_use()
+        self.let_off += is_let_off
+        self.used += not is_let_off
+        wait_s = self.rules.next_wait_s(self.used, error, self.let_off)
         if wait_s is None:
             return False
         self.pause_s = wait_s
         what = (
-            "Others got through"
-            if others_get_through
-            else f"Attempt {self.used} of {self.rules.max_attempts} failed"
+            "Others got through" if is_let_off else f"Attempt {self.used} of {self.rules.max_attempts} failed"
         )
         log.warning("%s, next in %.1f s: %s", what, wait_s, error)
         return True

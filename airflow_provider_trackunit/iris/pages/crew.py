@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_trackunit.iris.errors import IrisConfigurationError
+from airflow_provider_trackunit.iris.http.forks import renew_after_fork
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
@@ -50,6 +53,18 @@ class Crew:
         self._ready: queue.SimpleQueue[PageName | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self.under_way: dict[PageName, Errand] = {}
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Let nobody wait in a child process: the threads are in the parent, and so is what they fetch."""
+        self._threads, self._errands, self._ready = [], queue.SimpleQueue(), queue.SimpleQueue()
+        for name, errand in self.under_way.items():
+            error = IrisConfigurationError(
+                "This walk was begun in the parent process, and its threads are there. Begin one in each process, "
+                "from the cursor of the last page"
+            )
+            self._outcomes.setdefault(name, Arrival(errand, error=error))
+            self._ready.put(name)
 
     @property
     def free(self) -> int:

@@ -124,6 +124,11 @@ class _LoopCrew:
                 self._delivery.settle(errands[0], await self._fetch(errands[0]), None)
             except Exception as error:  # noqa: BLE001 - the reader gets it
                 self._delivery.settle(errands[0], None, error)
+            except BaseException as error:
+                # Whoever ended this task alone must not leave the reader waiting for it.
+                self._delivery.settle(errands[0], None, error)
+                self._settled.set()
+                raise
             self._settled.set()
             # The next request leaves from here, and does not wait for all that came in the same moment.
             errands = self._delivery.errands()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from airflow_provider_trackunit.iris.http.pacing import Pacer
 from tests.iris.http.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.iris.http.counting import Counter
 
@@ -25,11 +26,15 @@ RATES = [Rate(1, 1), Rate(2, 1), Rate(20, 1), AEMP, Rate(500, 1), Rate(60, 60), 
 
 @dataclass(frozen=True)
 class Way:
-    """How long one call is held up: in its thread once it may leave, on its way out, on its way back."""
+    """How long one call is held up: in its thread once it may leave, on its way out, on its way back.
+
+    :param gives_up: whether its thread does not wait for the answer, but goes on at once
+    """
 
     thread_s: float = 0.0
     out_s: float = 0.01
     back_s: float = 0.01
+    gives_up: bool = False
 
 
 @dataclass
@@ -84,19 +89,22 @@ class Run:
             self.left_at.append(self.world.now)
             way = next(self.ways)
             self.world.after(way.thread_s + way.out_s, lambda: arrive(way))
+            if way.gives_up:
+                self.world.after(0.001, lambda: self._go_on(turn.give_up))
             stop_s = self.stops.get(len(self.left_at), 0.0)
             self.world.stand_still(stop_s)
 
         def arrive(way: Way) -> None:
             self.counted_at.append(self.world.now)
             self.refused += not self.counter.take(self.world.now)
-            self.world.after(way.back_s, come_back)
-
-        def come_back() -> None:
-            turn.end()
-            self._next()
+            if not way.gives_up:
+                self.world.after(way.back_s, lambda: self._go_on(turn.end))
 
         ask()
+
+    def _go_on(self, end: Callable[[], None]) -> None:
+        end()
+        self._next()
 
 
 def always(latency_s: float) -> Iterator[Way]:
@@ -134,6 +142,31 @@ def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_nex
     assert min(gaps) >= 0.01
     assert run.refused == 0
     assert run.share >= 0.97
+
+
+def test_a_call_that_was_given_up_says_nothing_of_the_way_to_the_server() -> None:
+    far, given_up = Way(0.0, 0.15, 0.15), Way(0.0, 0.15, 0.15, gives_up=True)
+    ways = itertools.chain([far] * 5, [given_up], itertools.repeat(far))
+    run = Run(AEMP, SlidingWindow(50, 1), ways).send(500, 32)
+    assert run.share >= 0.9
+    assert run.refused == 0
+
+
+@pytest.mark.parametrize("way", ["sliding window", "fixed window"])
+@pytest.mark.parametrize("share", [0.2, 0.5])
+@pytest.mark.parametrize("seed", range(4))
+def test_calls_that_are_given_up_on_the_way_make_no_window_overflow(
+    seed: int, share: float, way: str
+) -> None:
+    """What all ways have in common, the first call shows."""
+    dice = random.Random(seed)  # noqa: S311 - no secret is drawn
+    varied = (
+        Way(0.0, dice.uniform(0.007, 0.013), dice.uniform(0.007, 0.013), gives_up=dice.random() < share)
+        for _ in itertools.count()
+    )
+    ways = itertools.chain([Way(0.0, 0.007, 0.007)], varied)
+    rate = Rate(20, 1)
+    assert Run(rate, WAYS[way](rate.calls, rate.per_s), ways).send(600, 32).refused == 0
 
 
 delays = st.floats(0.0, 3.0).filter(lambda seconds: seconds == 0 or seconds > 1e-6)

@@ -227,14 +227,74 @@ def test_requests_that_are_refused_at_random_all_come_through(share: float, seed
     assert (crew.errors, len(crew.done)) == ([], 60)
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("share", [0.5, 1.0])
-def test_beside_a_foreign_client_that_uses_up_a_limit_a_walk_still_ends(share: float, threads: int) -> None:
-    crew = crew_behind(lambda: TokenBucket(5, 1, burst=5))
-    crew.server.foreign_client(ASSETS, 1 / (5 * share), until=600)
+@pytest.mark.parametrize("threads", [1, 4, 16])
+@pytest.mark.parametrize("retry_after", ["1", None])
+@pytest.mark.parametrize(
+    ("share", "burst"), [(0.5, 1), (0.8, 1), (0.5, 2), (1.0, 2), (0.5, 5), (1.0, 5), (1.2, 5)]
+)
+def test_beside_a_foreign_client_that_uses_up_a_limit_a_walk_still_ends(
+    share: float, burst: int, retry_after: str | None, threads: int
+) -> None:
+    """Its pace is even: whoever comes back at an even pace too can find the bucket empty every time."""
+    crew = crew_behind(lambda: TokenBucket(5, 1, burst=burst), retry_after)
+    crew.server.foreign_client(ASSETS, 1 / (5 * share), until=crew.world.now + 600)
     crew.take(PAGES[:60], threads)
     crew.world.run()
     assert (crew.errors, len(crew.done)) == ([], 60)
+
+
+@pytest.mark.parametrize("threads", [1, 4, 16])
+@pytest.mark.parametrize("retry_after", ["20", "45"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_time_in_which_nobody_may_ask_is_none_in_which_nobody_gets_through(
+    seed: int, retry_after: str, threads: int
+) -> None:
+    crew = crew_behind(lambda: AtRandom(0.5, seed), retry_after)
+    crew.work(PAGES[:60], threads)
+    assert (crew.errors, len(crew.done)) == ([], 60)
+
+
+@pytest.mark.parametrize("retry_after", ["1", None, "30"])
+def test_one_request_that_is_always_refused_ends_although_others_never_are(retry_after: str | None) -> None:
+    crew = crew_behind(lambda: FixedWindow(0, 1), retry_after)
+    crew.server.limits[0].path = "/poison$"
+
+    def poll(number: int) -> None:
+        crew.take([f"{ASSETS}/{number}"], threads=1)
+        if number < 1000:
+            crew.world.after(20.0, lambda: poll(number + 1))
+
+    poll(0)
+    crew.world.after(100.0, lambda: crew.take([f"{ASSETS}/poison"], threads=1))
+    crew.world.run()
+    refused_at = [at for at, _, let in crew.server.log if not let]
+    assert len(crew.errors) == 1
+    assert refused_at[-1] - refused_at[0] <= 1800
+    assert len(refused_at) <= 40
+
+
+@pytest.mark.parametrize("threads", [4, 16])
+def test_one_request_that_is_always_refused_does_not_hold_up_a_thousand_others_for_long(threads: int) -> None:
+    crew = crew_behind(lambda: FixedWindow(0, 1))
+    crew.server.limits[0].path = "/500$"
+    crew.take([f"{ASSETS}/{number}" for number in range(1000)], threads)
+    crew.world.run()
+    assert (len(crew.errors), len(crew.done)) == (1, 999)
+    assert crew.last_at - 1000 <= 900
+    assert crew.server.refused <= 40
+
+
+@pytest.mark.parametrize("retry_after", ["1", None, "30", "60"])
+def test_where_nothing_gets_through_any_more_many_who_wait_do_not_wait_longer_than_few(
+    retry_after: str | None,
+) -> None:
+    took_s = {}
+    for threads in (4, 100):
+        crew = crew_behind(lambda: TokenBucket(5, 1e9, burst=5), retry_after)
+        took_s[threads] = crew.work([f"{ASSETS}/{number}" for number in range(5 + threads)], threads)
+        assert (len(crew.errors), len(crew.done)) == (threads, 5)
+    assert took_s[100] <= 1.2 * took_s[4] + 10
+    assert took_s[100] <= 20 * 60
 
 
 def test_where_nothing_gets_through_any_more_the_attempts_are_used_up() -> None:

@@ -1,7 +1,9 @@
 """Turns: who may leave when several limits and several threads are at work."""
 
+import gc
 import random
 import threading
+import time
 
 import pytest
 
@@ -214,3 +216,31 @@ def test_what_was_under_way_in_the_parent_and_ends_in_the_child_frees_nothing_th
         turn.end()
     assert [send(pacer, clock, limit) - 1000.0 for _ in range(2)] == [0.0, 0.0]
     assert send(pacer, clock, limit) - 1000.0 > 1800
+
+
+class Abandoned:
+    """A task that its event loop left behind: collected as garbage, it ends its turn."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._itself = self  # only the collector of garbage finds it
+
+    def __del__(self) -> None:
+        self._turn.end()
+
+
+def test_a_turn_that_is_collected_as_garbage_while_the_pacer_is_at_work_ends_and_stops_nobody() -> None:
+    def clock() -> float:  # asked for the time within the lock, where a collection may come as anywhere
+        gc.collect()
+        return time.monotonic()
+
+    pacer, limit = Pacer(clock), counted(("events", Rate(2, 1800)))
+    turn = pacer.turn(limit)
+    assert turn.wait_s() == 0
+    Abandoned(turn)
+    del turn
+    asking = threading.Thread(target=lambda: pacer.turn(limit).wait_s(), daemon=True)
+    asking.start()
+    asking.join(timeout=10)
+    assert not asking.is_alive()
+    assert pacer.calls_left(limit) == 0

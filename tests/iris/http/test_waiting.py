@@ -171,6 +171,14 @@ def test_a_refusal_uses_up_no_attempt_while_others_get_through() -> None:
     assert attempts(rules, REFUSED, REFUSED, REFUSED, "ok", in_use=True) == (4, [1.0] * 3, "ok")
 
 
+def test_a_request_that_is_refused_again_and_again_is_given_up_whoever_else_gets_through() -> None:
+    rules = RetryRules(2, 120.0, safe=True, chance=lambda: 1.0)
+    made, slept, error = attempts(rules, *[REFUSED] * 100, in_use=True)
+    assert (made, error) == (34, REFUSED)
+    assert slept == sorted(slept)
+    assert (slept[:4], slept[-1]) == ([1.0, 1.0, 1.0, 2.0], 30.0)
+
+
 @pytest.mark.parametrize(
     ("error", "in_use", "slept"),
     [

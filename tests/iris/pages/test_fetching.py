@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import threading
@@ -16,7 +17,7 @@ from airflow_provider_trackunit.iris.http import retrying
 from airflow_provider_trackunit.iris.http.steps import CancelledError
 from airflow_provider_trackunit.iris.pages.crew import Arrival, Crew, crew_of
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
-from airflow_provider_trackunit.iris.pages.fetching import deliver
+from airflow_provider_trackunit.iris.pages.fetching import deliver, deliver_on_loop
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 from tests.iris.pages.numbered import ASSETS, answer, calls, place
 
@@ -346,3 +347,27 @@ def test_a_page_that_failed_ends_the_waits_of_the_others(
         list(client.pages(ASSETS, query_params={"size": 20}, max_concurrency=2))
     assert time.monotonic() - began < 60
     assert len([one for one in iris_emulator.requests(ASSETS) if one["query"].endswith("page=1")]) <= 1
+
+
+def test_a_walk_on_a_loop_of_which_one_task_is_cancelled_does_not_wait_for_it() -> None:
+    async def main() -> None:
+        never, asked = asyncio.Event(), asyncio.Event()
+
+        async def fetch(errand: Errand) -> Page:
+            if place(errand)[1] == 2:
+                asked.set()
+                await never.wait()
+            return answer(errand, 3)
+
+        pages = deliver_on_loop(fetch, Delivery(calls()[0], None, 2))
+        await anext(pages)
+        known = asyncio.all_tasks()
+        reading = asyncio.ensure_future(anext(pages))
+        await asyncio.wait_for(asked.wait(), PATIENCE_S)
+        for task in asyncio.all_tasks() - known - {reading}:
+            task.cancel()
+        done, _ = await asyncio.wait([reading], timeout=PATIENCE_S)
+        assert done
+        assert reading.cancelled()
+
+    asyncio.run(main())

@@ -6,7 +6,8 @@ says which, nor how it counts. Three rules stand for three ways of counting; a c
 **A window**, sliding or fixed, holds no more than ``calls``. A call counts here while it is under way, and for one
 window after its answer. Of the calls that a server counted within one window, take the one that left last. The others
 had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
-it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network.
+it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. Of a
+call that is given up before its answer, that is taken to come as late as the latest did of late.
 
 **A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
@@ -68,6 +69,11 @@ class _RoundTrips:
         self.usual_s = _FIRST_GUESS_S
 
     @property
+    def longest_s(self) -> float:
+        """The longest of late; before there was one, the first guess."""
+        return max(self._recent, default=_FIRST_GUESS_S)
+
+    @property
     def common_s(self) -> float:
         """What every round trip is taken to have in common. A few of them say nothing of that."""
         return _COMMON * self._shortest if len(self._recent) == _REMEMBERED else 0.0
@@ -114,10 +120,20 @@ class KeptRate:
         self._even_at = max(self._even_at, now - early * interval_s) + interval_s
 
     def come_back(self, now: float, left_at: float) -> None:
-        """Enter that a call was answered, or given up: it can have been counted until now."""
-        self._under_way -= 1
-        self._answered.append(now)
+        """Enter that a call was answered: it can have been counted until now."""
         self._round_trips.add(now - left_at)
+        self._count(now)
+
+    def give_up(self, now: float, left_at: float) -> None:
+        """Enter that nobody waits for an answer any more: the call can be counted until one would have come.
+
+        How soon it was given up says nothing of the way to the server.
+        """
+        self._count(max(now, left_at + self._round_trips.longest_s))
+
+    def _count(self, now: float) -> None:
+        self._under_way -= 1
+        self._answered.append(max(now, self._answered[-1]) if self._answered else now)
         taken_at = max(now - self._round_trips.common_s, self._tokens_at)
         self._tokens = self._tokens_then(taken_at) - 1
         self._tokens_at = taken_at

@@ -28,6 +28,7 @@ class Leaving(Protocol):
     """What a lane knows of a turn."""
 
     left_at: float | None
+    is_given_up: bool
 
 
 class Lane:
@@ -77,7 +78,8 @@ class Lane:
             return
         self.under_way.remove(turn)
         if self.kept is not None and turn.left_at is not None:
-            self.kept.come_back(now, turn.left_at)
+            enter = self.kept.give_up if turn.is_given_up else self.kept.come_back
+            enter(now, turn.left_at)
 
     def forget_under_way(self) -> None:
         """Let nobody wait, and nobody be under way: they are in another process, whoever ends their turns here."""

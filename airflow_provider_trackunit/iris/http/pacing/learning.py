@@ -58,6 +58,13 @@ LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
 _OWN_PAUSE_S: Final = 1.0
 _LONGEST_OWN_PAUSE_S: Final = 30.0
 
+# By how much of it, or of a second, a pause is longer at the most that follows two others with no answer in between. Who
+# comes back at an even pace can meet a bucket that somebody else empties at an even pace when it is empty, every time.
+_ON_TOP: Final = 0.25
+
+# So many pauses with no answer in between do not count as time in which nothing got through: nobody asked then.
+_PAUSES_IN_VAIN: Final = 8
+
 # The first guess is made from the answers of one such window, and no more of them than this.
 _GUESSED_FROM_S: Final = 1.0
 _REMEMBERED: Final = 1000
@@ -76,6 +83,8 @@ class LearnedRate:
 
     def __init__(self, published_per_s: float | None = None) -> None:
         self.let_through = 0
+        #: How often calls were refused since one was let through, and while none had been of late.
+        self.in_vain = 0
         self._published_per_s = published_per_s
         self._per_s = math.inf
         self._refused_per_s = math.inf
@@ -86,6 +95,7 @@ class LearnedRate:
         self._even_at = -math.inf
         self._held_until = -math.inf
         self._own_pause_s = 0.0
+        self._pauses_in_vain_s: deque[float] = deque()
         # How many calls a small bucket can have held, while its rate is searched; else 0.
         self._bucket = 0
         self._borne = 0
@@ -119,6 +129,8 @@ class LearnedRate:
         self._answered.append(now)
         self.let_through += 1
         self._own_pause_s = 0.0
+        self._pauses_in_vain_s.clear()
+        self.in_vain = 0
         if waited and self._per_s < math.inf:
             self._in_use_s += min(now - before, 2 * self.interval_s)
             if self._bucket:
@@ -126,11 +138,12 @@ class LearnedRate:
             else:
                 self._grow()
 
-    def refuse(self, now: float, left_at: float, pause_s: float | None) -> float:
-        """Enter a refusal, and return how long nothing leaves now.
+    def refuse(self, now: float, left_at: float, pause_s: float | None, jitter: float = 0.0) -> float:
+        """Enter a refusal, and return how long nothing leaves now, as far as the refusal is the reason.
 
         :param left_at: when the refused call left
         :param pause_s: how long to keep away, as the server said
+        :param jitter: by how much that is longer, from 0 to 1, once two pauses were in vain
         """
         is_new = left_at > self._cut_at
         if is_new:
@@ -138,12 +151,24 @@ class LearnedRate:
         pause_s = pause_s or max(self._own_pause_s, _OWN_PAUSE_S)
         if is_new and pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
             self._cut(now, pause_s)
+            self._note_pause(now, pause_s, jitter)
         self.hold(now + pause_s)
         return pause_s
 
     def is_in_use(self, now: float) -> bool:
-        """Return whether a call was let through of late: the limit is one that is shared, and not in the way for good."""
-        return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S
+        """Return whether a call was let through of late: the limit is one that is shared, and not in the way for good.
+
+        Of late is a minute in which calls may leave.
+        """
+        held_s = sum(self._pauses_in_vain_s)
+        return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S + held_s
+
+    def _note_pause(self, now: float, pause_s: float, jitter: float) -> None:
+        if len(self._pauses_in_vain_s) > 1:
+            self.hold(max(now + pause_s, self._even_at) + jitter * _ON_TOP * min(pause_s, 1.0))
+        if len(self._pauses_in_vain_s) < _PAUSES_IN_VAIN:
+            self._pauses_in_vain_s.append(pause_s)
+        self.in_vain += not self.is_in_use(now)
 
     def is_idle(self, now: float) -> bool:
         """Return whether what was learned is too old to matter."""

@@ -13,6 +13,7 @@ import json
 import math
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
@@ -45,6 +46,8 @@ class Turn:
     one_by_one: tuple[str, ...]
     left_at: float | None = None
     has_waited: bool = False
+    #: Whether it ended without an answer.
+    is_given_up: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
 
@@ -52,20 +55,31 @@ class Turn:
         """Return the seconds after which to ask again; 0 when the request leaves now, which enters that it does."""
         return self.pacer.ask(self)
 
+    @property
+    def in_vain(self) -> int:
+        """How often requests that share its limits were refused since one was let through, and while none was of late."""
+        return max((lane.learned.in_vain for lane in self.lanes), default=0)
+
     def end(self) -> None:
-        """Enter that the request was answered, was given up, or does not leave any more."""
+        """Enter that the request was answered."""
+        self.pacer.end(self)
+
+    def give_up(self) -> None:
+        """Enter that nobody waits for an answer any more, or that it does not leave."""
+        self.is_given_up = True
         self.pacer.end(self)
 
     def let(self) -> None:
         """Enter that no limit stopped the request."""
         self.pacer.let(self)
 
-    def refuse(self, pause_s: float | None) -> None:
+    def refuse(self, pause_s: float | None, jitter: float = 0.0) -> None:
         """Enter that it was refused for its rate, and hold back all that share it.
 
         :param pause_s: for how long, as the server said
+        :param jitter: by how much that is longer, from 0 to 1
         """
-        self.pacer.refuse(self, pause_s)
+        self.pacer.refuse(self, pause_s, jitter)
 
     def hold(self, pause_s: float) -> None:
         """Enter that it was refused because single calls count, and hold back all that are counted with it."""
@@ -83,6 +97,8 @@ class Pacer:
         self._latest = -math.inf
         self._lanes: dict[str, Lane] = {}
         self._one_by_one: dict[str, float] = {}
+        # The turns that have ended, each with when: entered before anything else is.
+        self._ended: deque[tuple[Turn, float]] = deque()
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -142,11 +158,12 @@ class Pacer:
             return max(at - now, _SHORTEST_WAIT_S)
 
     def end(self, turn: Turn) -> None:
-        """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing."""
-        with self._lock:
-            now = self._now()
-            for lane in turn.lanes:
-                lane.end(turn, now)
+        """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing.
+
+        Takes no lock: a task that its event loop left behind ends its turn when it is collected as garbage, and that can
+        be at any line of this class, in the very thread that holds the lock.
+        """
+        self._ended.append((turn, max(self._latest, self._clock())))
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
@@ -155,13 +172,14 @@ class Pacer:
             for lane in turn.lanes:
                 lane.learned.let(now, waited=turn.has_waited)
 
-    def refuse(self, turn: Turn, pause_s: float | None) -> None:
+    def refuse(self, turn: Turn, pause_s: float | None, jitter: float) -> None:
         """Enter what :meth:`Turn.refuse` says."""
         pause_s = None if pause_s is None else min(pause_s, _LONGEST_HOLD_S)
         with self._lock:
             now = self._now()
             for lane in turn.lanes:
-                lane.learned.refuse(now, now if turn.left_at is None else turn.left_at, pause_s)
+                left_at = now if turn.left_at is None else turn.left_at
+                lane.learned.refuse(now, left_at, pause_s, jitter)
 
     def hold(self, turn: Turn, pause_s: float) -> None:
         """Enter what :meth:`Turn.hold` says."""
@@ -190,8 +208,12 @@ class Pacer:
                 lane.line.append(turn)
 
     def _now(self) -> float:
-        """Return the time, which never goes back, whatever the clock does."""
+        """Return the time, which never goes back, whatever the clock does; all turns that have ended are entered then."""
         self._latest = max(self._latest, self._clock())
+        while self._ended:
+            turn, at = self._ended.popleft()
+            for lane in turn.lanes:
+                lane.end(turn, at)
         return self._latest
 
     def _lane(self, name: str, rate: Rate | None) -> Lane:
