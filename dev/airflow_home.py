@@ -139,7 +139,7 @@ class AirflowHome:
         """
         if version("apache-airflow").startswith("3.0."):
             # There, "dags test" takes a task's outlet for inactive unless the database has seen its DAG before.
-            self.run("dags", "reserialize", timeout_s=timeout_s)
+            self.run("dags", "reserialize", timeout_s=timeout_s, **settings)
         date = [logical_date] if logical_date else []
         conf = ["--conf", json.dumps(params)] if params else []
         command = ["dags", "test", dag_id, *date, *conf]

@@ -7,12 +7,14 @@ import importlib.util
 import posixpath
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import airflow_provider_trackunit
 from dev.airflow_home import EXAMPLES, ROOT
-from dev.site_pages import example, named_cells, shown, slug
+from dev.site_pages import example, named_cells, on_page_content, shown, slug
 from tests.docs.texts import TEXTS, blocks
 
 DOCS = [name for name in TEXTS if name.startswith("docs/")]
@@ -92,6 +94,18 @@ def test_a_long_name_in_a_table_may_be_broken_between_its_words() -> None:
     assert "<code>fuel_litres</code>" in named_cells(
         "<table><tr><td><code>fuel_litres</code></td></tr></table>"
     )
+
+
+def test_a_table_of_the_reference_has_the_names_of_its_columns_too() -> None:
+    head = "<table><thead><tr><th>Name</th></tr></thead>"
+    table = f'{head}<tr class="doc-section-item"><td><code>sleep</code></td></tr></table>'
+    assert '<td data-column="Name"><code>sleep</code></td>' in named_cells(table)
+
+
+def test_the_name_of_a_class_in_a_heading_is_broken_between_its_words() -> None:
+    page: Any = SimpleNamespace(file=SimpleNamespace(src_uri="reference/hooks.md"))
+    name = '<span class="doc doc-object-name doc-class-name">our_package.hooks.IrisHook</span>'
+    assert ">our_<wbr>package.<wbr>hooks.<wbr>Iris<wbr>Hook</span>" in on_page_content(name, page=page)
 
 
 def test_no_page_sends_its_reader_back_to_the_readme() -> None:

@@ -1,4 +1,4 @@
-"""``make thirty-days``: a month of 300 machines in a quarter of an hour, and everything that real fleets and workers do.
+"""``make thirty-days``: a month of 300 machines in half an hour, and everything that real fleets and workers do.
 
 An emulator whose fleet does what real ones do (``REAL_FLEET``); two runs a day through the operator, one in Parquet, one
 in JSON Lines; processes that die at any operation on the store, or between two merges; runs that fail for good and are
