@@ -18,6 +18,8 @@ from tests.iris.conftest import HandClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections
+
 ORIGIN = "https://iris.example.com"
 AUTH_URL = "https://auth.example.com/token"
 TOKEN = "eyJ0b2tlbg.7Kq3-secret_of.9fuzz"
@@ -87,7 +89,7 @@ class WiredAsyncClient(AsyncIrisClient):
 
     other: _Other
 
-    async def _send(self, request: Request) -> Response:
+    async def _send(self, request: Request, connections: LoopConnections) -> Response:
         self._begin(request)
         return self.other(request)
 
