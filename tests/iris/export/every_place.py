@@ -243,9 +243,7 @@ def try_places(scenario: Scenario, chosen: Callable[[int], Iterator[int] | range
     :param chosen: gives the numbers of the places, of so many
     """
     before = _interrupted_in_the_middle(scenario) if scenario.resumed else {}
-    # Fills what is remembered for good, so that every run comes to the same places. Watched, because Python 3.12 tells of
-    # single instructions only after a tracer has asked for them once.
-    _run(scenario, before, Places())
+    _warm_up(scenario, before)
     tally = Tally(places=_run(scenario, before, Places())[0])
     for number in chosen(tally.places):
         places = Places(number)
@@ -264,8 +262,17 @@ def try_places(scenario: Scenario, chosen: Callable[[int], Iterator[int] | range
 def kinds_of_places(scenario: Scenario) -> list[str]:
     """Return the kind of each place of an undisturbed transfer, in their order."""
     places = Places()
+    _warm_up(scenario, {})
     _run(scenario, {}, places)
     return places.kinds
+
+
+def _warm_up(scenario: Scenario, before: dict[str, bytes]) -> None:
+    """Fill what is remembered for good, so that every run after this one comes to the same places.
+
+    It is watched too, because since Python 3.12 the interpreter tells of all instructions only after it was asked once.
+    """
+    _run(scenario, before, Places())
 
 
 def _interrupted_in_the_middle(scenario: Scenario) -> dict[str, bytes]:
