@@ -9,12 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_trackunit.emulator.handle import CONNECTION_ENV, IrisEmulator
-from airflow_provider_trackunit.iris.http.pacing import forget_limits
 
 
 def pytest_configure() -> None:
     """Let clients follow when the time of an emulator is moved: what they hold back they count on a clock of their own."""
-    IrisEmulator.when_time_moves.append(forget_limits)
+    IrisEmulator.when_time_moves.append(_forget_limits)
+
+
+def _forget_limits() -> None:
+    # Not before: every pytest of an environment loads this plugin, and a coverage begins after that.
+    from airflow_provider_trackunit.iris.http.pacing import forget_limits
+
+    forget_limits()
 
 
 @pytest.fixture(scope="session")
