@@ -292,9 +292,15 @@ def test_a_page_can_be_used_as_soon_as_it_is_there_however_slow_the_others_are()
 
 def test_when_a_page_fails_those_on_their_way_before_it_come_all_the_same() -> None:
     failed = IrisServerError("page 3", status=503)
-    server = Server(pages=9, errors={3: failed})
-    # The second page takes until the failure of the third has ended the asking.
-    server.before = lambda number: number == 2 and server.cancelled and server.cancelled.wait(PATIENCE_S)
+    server = Server(pages=9, errors={3: failed}, held=(3,))
+
+    def before(number: int) -> None:
+        """Let the third page fail once the second was asked for, which takes until that has ended the asking."""
+        if number == 2 and server.cancelled is not None:
+            server.let_go(3)
+            server.cancelled.wait(PATIENCE_S)
+
+    server.before = before
     came: list[int | None] = []
     with pytest.raises(IrisServerError) as caught:
         came.extend(page.number for page in delivered(server, 2))
@@ -306,7 +312,9 @@ def test_when_a_page_fails_those_on_their_way_before_it_come_all_the_same() -> N
 @pytest.mark.parametrize("at_most", [1, 4])
 @pytest.mark.parametrize("error", [IrisNotFoundError("gone", status=404), ValueError("a bug")], ids=repr)
 def test_an_error_ends_the_walk_after_the_pages_before_it(at_most: int, error: Exception) -> None:
-    server = Server(pages=9, errors={3: error})
+    server = Server(pages=9, errors={3: error}, held=(3,))
+    # Not before page 2 was asked for: after an error nothing more is.
+    server.before = lambda number: server.let_go(3) if number == 2 else None
     came: list[int | None] = []
     with pytest.raises(type(error)) as caught:
         came.extend(page.number for page in delivered(server, at_most))
