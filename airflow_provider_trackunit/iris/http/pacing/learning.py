@@ -13,7 +13,7 @@ Several calls are under way when the first of them is refused. They are one refu
 further.
 
 The figures below were chosen by simulation of servers that count in a window or as a token bucket, from 2 to 200 calls
-a second; ``tests/iris/http/test_learning.py`` holds what they have to reach.
+a second; ``tests/virtual_time/test_learning.py`` holds what they have to reach.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import pytest
 from airflow_provider_trackunit.iris.catalogue.limits import Counted
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError
 from airflow_provider_trackunit.iris.http.pacing import Pacer
-from tests.iris.http.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
-from tests.iris.http.crew import CountingServer, Crew, Limited
+from tests.virtual_time.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
+from tests.virtual_time.crew import CountingServer, Crew, Limited
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 PAGES = [f"{FLEET}/{number}" for number in range(1, 301)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.http.steps import Step
     from airflow_provider_trackunit.iris.http.wire import Request
-    from tests.iris.http.counting import Counter, World
+    from tests.virtual_time.counting import Counter, World
 
 BASE_URL = "https://iris.example.com"
 TOKEN = Token("t", 1e12, 0.0)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 from airflow_provider_trackunit.iris.http.pacing import Pacer
-from tests.iris.http.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
+from tests.virtual_time.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.iris.http.counting import Counter
+    from tests.virtual_time.counting import Counter
 
 AEMP = Rate(50, 1)
 RATES = [Rate(1, 1), Rate(2, 1), Rate(20, 1), AEMP, Rate(500, 1), Rate(60, 60), Rate(1000, 600)]

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError
 from airflow_provider_trackunit.iris.http.pacing.learning import LearnedRate
-from tests.iris.http.counting import Counter, FixedWindow, SlidingWindow, TokenBucket, World
-from tests.iris.http.crew import CountingServer, Crew, Limited
+from tests.virtual_time.counting import Counter, FixedWindow, SlidingWindow, TokenBucket, World
+from tests.virtual_time.crew import CountingServer, Crew, Limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError
-from tests.iris.http.counting import WAYS, World
-from tests.iris.http.crew import CountingServer, Crew, Limited
+from tests.virtual_time.counting import WAYS, World
+from tests.virtual_time.crew import CountingServer, Crew, Limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.iris.http.counting import Counter
+    from tests.virtual_time.counting import Counter
 
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
 SERIES = f"{FLEET}/Equipment/ID/{{}}/FuelUsed/2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"
