@@ -71,7 +71,8 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     :param columns: of a Parquet result, ``{"pin": ("EquipmentHeader.PIN", "string"), …}``; None for those that the
         catalogue has for the endpoint
     :param on_bad_value: what a value does that does not fit its column: ``"null"`` to be counted in the manifest and kept
-        in ``_extra``, ``"fail"`` to fail the task
+        in ``_extra``, ``"fail"`` to fail the task. So with a column of your own that nothing in the result is found for: the
+        log says it, or the task fails
     :param compression: ``"gzip"`` or None for JSON Lines; ``"zstd"``, ``"snappy"``, ``"gzip"`` or None for Parquet. By
         default ``"gzip"`` and ``"zstd"``
     :param part_bytes: size of a part in bytes, before compression (64 MiB); a part ends with the page that reaches it

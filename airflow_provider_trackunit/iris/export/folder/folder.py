@@ -13,7 +13,6 @@ from airflow_provider_trackunit.iris.export.folder.publishing import Publishing
 from airflow_provider_trackunit.iris.export.folder.resuming import Resuming, found_checkpoint
 from airflow_provider_trackunit.iris.export.folder.store import Files
 from airflow_provider_trackunit.iris.export.folder.writer import Writer
-from airflow_provider_trackunit.iris.export.formats.draft import add_counts
 from airflow_provider_trackunit.iris.export.manifest import MANIFEST, Part
 from airflow_provider_trackunit.iris.export.state import State
 
@@ -89,6 +88,7 @@ class Folder:
             skipped=found.skipped,
             postponed=found.postponed,
             bad_values=found.bad_values,
+            filled=frozenset(found.filled),
             newest=found.newest,
             windows_file=found.windows_file,
         )
@@ -110,14 +110,12 @@ class Folder:
         :raises IrisStorageError: when the folder cannot be written
         """
         self._writer.refuse_other()
-        part, bad_values = None, state.bad_values
+        kept = state.kept()
         if state.draft.records:
             draft = state.draft.encoded(self._request.encoding)
             data = self._request.encoding.join(draft.blocks)
             name = self._write_new("part", self._request.encoding.form.suffix, data)
-            part = Part(name, draft.records, len(data))
-            bad_values = add_counts(dict(state.bad_values), draft.bad_values())
-        kept = state.with_part(part, bad_values)
+            kept = state.with_part(Part(name, draft.records, len(data)), draft)
         self._write_checkpoint(kept, requests=requests)
         return kept
 
@@ -144,6 +142,7 @@ class Folder:
             skipped=state.skipped,
             postponed=state.postponed,
             bad_values=dict(state.bad_values),
+            filled=tuple(sorted(state.filled)),
             newest=state.newest,
             period=None if self._request.period is None else dict(self._request.period),
             windows_file=state.windows_file,
