@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.api.aemp.rows import equipment, fleet_xml, pascal_case
-from airflow_provider_trackunit.emulator.limits.aemp import element_limit, fleet_limit, series_limit
+from airflow_provider_trackunit.emulator.limits.aemp import ELEMENT, FLEET, SERIES
 from airflow_provider_trackunit.emulator.machines.datapoints import READERS, list_key
 from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, ON_AEMP_WITH_OFF_RENT
 from airflow_provider_trackunit.emulator.machines.work import DAY_S
@@ -168,13 +168,13 @@ def _json_page(call: Call, envelope: dict[str, Any], rows: list[bytes], key: str
 
 
 AEMP_ROUTES = [
-    Route("GET", f"{BASE}/{{page}}", fleet_page, "api.iso15143.snapshot", fleet_limit),
-    Route("GET", f"{BASE}/Equipment/ID/{{pin}}", one_equipment, "api.iso15143.snapshot", element_limit),
+    Route("GET", f"{BASE}/{{page}}", fleet_page, "api.iso15143.snapshot", FLEET),
+    Route("GET", f"{BASE}/Equipment/ID/{{pin}}", one_equipment, "api.iso15143.snapshot", ELEMENT),
     Route(
         "GET",
         f"{BASE}/Equipment/ID/{{pin}}/{{datapoint}}/{{start}}/{{end}}/{{page}}",
         datapoint_page,
         "api.iso15143.timeseries",
-        series_limit,
+        SERIES,
     ),
 ]
