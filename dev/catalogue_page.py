@@ -125,7 +125,7 @@ def _samples() -> dict[str, Any]:
                 asked = question(row, known)
                 if isinstance(asked, str):
                     continue
-                first = client.first_page(asked.endpoint, **asked.arguments())
+                first = client.first_page(asked.endpoint, **asked.arguments)
                 known.learn(row.path, first.records)
                 if first.records and isinstance(first.records[0], dict):
                     found.setdefault(_kind(row), (row.path, _cut(first.records[0])))
