@@ -9,7 +9,7 @@ from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError, IrisTokenError
 from airflow_provider_trackunit.triggers.polling import PollingTrigger, connected
-from airflow_provider_trackunit.triggers.timing import event
+from airflow_provider_trackunit.triggers.timing import event, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # Events go through the metadata database. What is larger is read again by the task.
 _MOST_VALUE_CHARS: Final = 32_000
-_MOST_MESSAGE_CHARS: Final = 2_000
 
 
 class IrisTrigger(PollingTrigger):
@@ -75,12 +74,7 @@ class IrisTrigger(PollingTrigger):
         try:
             outcome = await self._outcome()
         except IrisError as error:
-            outcome = {
-                "status": "error",
-                "error": type(error).__name__,
-                "message": str(error)[:_MOST_MESSAGE_CHARS],
-                "retry_after": error.retry_after,
-            }
+            outcome = {"status": "error", **told(error), "retry_after": error.retry_after}
         yield event({**outcome, "state": self.state})
 
     async def _outcome(self) -> dict[str, Any]:

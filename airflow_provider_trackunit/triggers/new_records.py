@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, BaseEventTrigger, asset_state_of
 from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
-from airflow_provider_trackunit.iris.calls import without_query
+from airflow_provider_trackunit.iris.calls import utc_text, without_query
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisError,
@@ -165,7 +165,7 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
 
     async def _begin(self, progress: Progress) -> Seen | None:
         """Return how far this watcher has come; None when the first poll has to tell."""
-        from airflow_provider_trackunit.iris.watch.watermark import has_window, utc_text
+        from airflow_provider_trackunit.iris.watch.watermark import has_window
 
         start = self.start_from
         if start is None and has_window(self.request):

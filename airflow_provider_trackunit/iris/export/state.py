@@ -53,10 +53,6 @@ class State:
         """How many records have come."""
         return sum(part.records for part in self.parts) + self.draft.records
 
-    def with_frontier(self, frontier: Frontier) -> State:
-        """Return the state with pages asked for."""
-        return replace(self, frontier=frontier)
-
     def with_page(
         self,
         errand: Errand,
@@ -79,10 +75,6 @@ class State:
             newest=newest,
             unsaved_since_s=self._since(now_s),
         )
-
-    def with_windows_file(self, name: str) -> State:
-        """Return the state with the file that says what of each item is read."""
-        return replace(self, windows_file=name)
 
     def with_skipped(self, walks: Collection[int], skipped: Skipped, *, now_s: float) -> State:
         """Return the state with an item given up, as far as its walks are open."""

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_trackunit.iris.calls import utc_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -140,7 +142,7 @@ def _query(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _body(path: str, values: Mapping[str, Any]) -> Any:
     """Return the body that an endpoint needs to answer at all; None for none."""
     period = {"from": values["startTime"], "to": values["endTime"]}
-    interval = {name: moment.strftime("%Y-%m-%dT%H:%M:%SZ") for name, moment in period.items()}
+    interval = {name: utc_text(moment) for name, moment in period.items()}
     if path == "/api/graphql/":
         return {"query": _GRAPHQL_QUERY}
     if path.endswith("/asset-event/log"):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import secrets
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackunit.iris.export.folder.checkpoint import CHECKPOINT, Checkpoint, write_checkpoint
@@ -41,8 +40,8 @@ class Folder:
         request: ExportRequest,
         fingerprint: str,
         *,
-        wall_clock: Callable[[], float] = time.time,
-        token_hex: Callable[[int], str] = secrets.token_hex,
+        wall_clock: Callable[[], float],
+        token_hex: Callable[[int], str],
     ) -> None:
         self._files = Files(store)
         self._request = request
@@ -67,8 +66,9 @@ class Folder:
         self._writer.former = self._files.read(MANIFEST)
         resuming = Resuming(self._files, self._request, self._fingerprint, self._writer)
         resuming.refuse_sibling(found)
-        usable = found is not None and resuming.is_usable(found, self._wall_clock())
-        return self._claim(self._resumed(found) if found is not None and usable else State())
+        if found is not None and resuming.is_usable(found, self._wall_clock()):
+            return self._claim(self._resumed(found))
+        return self._claim(State())
 
     def begin_anew(self) -> State:
         """Return the beginning, whatever was reached before."""
@@ -96,7 +96,7 @@ class Folder:
     def _claim(self, state: State) -> State:
         self._numbers = itertools.count(len(state.parts))
         if self._request.windows is not None and state.windows_file is None:
-            state = state.with_windows_file(self._write_new("windows", ".json", self._request.windows))
+            state = replace(state, windows_file=self._write_new("windows", ".json", self._request.windows))
         self._write_checkpoint(state, requests=self.requests_before)
         return state
 
@@ -113,18 +113,15 @@ class Folder:
         kept = state.kept()
         if state.draft.records:
             draft = state.draft.encoded(self._request.encoding)
-            part = self._write_part(self._request.encoding.join(draft.blocks), draft.records)
-            kept = state.with_part(part, draft)
+            data = self._request.encoding.join(draft.blocks)
+            name = self._write_new("part", self._request.encoding.form.suffix, data)
+            kept = state.with_part(Part(name, draft.records, len(data)), draft)
         self._write_checkpoint(kept, requests=requests)
         return kept
 
     def write_skipped(self, lines: bytes) -> str:
         """Store the list of all items that were passed over, and return the name of its file."""
         return self._write_new("skipped", ".jsonl", lines)
-
-    def _write_part(self, data: bytes, records: int) -> Part:
-        name = self._write_new("part", self._request.encoding.form.suffix, data)
-        return Part(name, records, len(data))
 
     def _write_new(self, kind: str, suffix: str, data: bytes) -> str:
         """Write a file of the result under a name that no file had before, and return the name."""
