@@ -63,26 +63,16 @@ else:
         from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
         from airflow.utils.context import Context
 
-    if AIRFLOW_VERSION >= (3, 2):
-        from airflow.sdk.exceptions import (
-            AirflowException,
-            AirflowFailException,
-            AirflowNotFoundException,
-            AirflowSensorTimeout,
-            AirflowSkipException,
-            AirflowTaskTimeout,
-            TaskDeferred,
-        )
-    else:
-        from airflow.exceptions import (
-            AirflowException,
-            AirflowFailException,
-            AirflowNotFoundException,
-            AirflowSensorTimeout,
-            AirflowSkipException,
-            AirflowTaskTimeout,
-            TaskDeferred,
-        )
+    exceptions = import_module(
+        "airflow.sdk.exceptions" if AIRFLOW_VERSION >= (3, 2) else "airflow.exceptions"
+    )
+    AirflowException = exceptions.AirflowException
+    AirflowFailException = exceptions.AirflowFailException
+    AirflowNotFoundException = exceptions.AirflowNotFoundException
+    AirflowSensorTimeout = exceptions.AirflowSensorTimeout
+    AirflowSkipException = exceptions.AirflowSkipException
+    AirflowTaskTimeout = exceptions.AirflowTaskTimeout
+    TaskDeferred = exceptions.TaskDeferred
 
     if AIRFLOW_VERSION >= (3, 3):
         from airflow.sdk import RetryPolicy

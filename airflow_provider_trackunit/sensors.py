@@ -17,6 +17,7 @@ from airflow_provider_trackunit._compat import (
     execute_sensor,
 )
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError
+from airflow_provider_trackunit.iris.watch.patience import Patience
 from airflow_provider_trackunit.retry import IrisRetryPolicy
 from airflow_provider_trackunit.settings import LEAST_DEFERRAL_S
 from airflow_provider_trackunit.tasks.calling import REQUEST_FIELDS, CallsEndpoint
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit._compat import Context, RetryPolicy
-    from airflow_provider_trackunit.iris.watch.patience import Patience
 
 # Spreading requests over a limit per second takes up to a second; that is no reason to give up a poke.
 _LEAST_WAIT_S = 1.0
@@ -75,8 +75,6 @@ class IrisSensor(CallsEndpoint, BaseSensorOperator):
 
     @cached_property
     def _patience(self) -> Patience:
-        from airflow_provider_trackunit.iris.watch.patience import Patience
-
         return Patience()
 
     def execute(self, context: Context) -> Any:

@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 #: A deferral that ends sooner meets a race in Airflow's scheduler and can fail the task (3.0 to 3.3).
 LEAST_DEFERRAL_S: Final = 30.0
 
-#: Nobody waits longer than a day for an answer without being told: such a wait is an error of the try. The longest
-#: documented limit that a pause can mend is half an hour.
+#: Nobody waits longer than a day, for an answer or for a limit, without being told: such a wait is an error of the try.
+#: The longest documented limit that a pause can mend is half an hour.
 LONGEST_WAIT_S: Final = 86_400.0
-
-# Whoever waits longer for one answer has lost it. The longest limit that IRIS documents is half an hour.
-_LONGEST_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ def _read(name: str, value: Any, shown_as: str) -> Any:
     if name == "max_attempts":
         usable = number >= 1 and number.is_integer()
     else:
-        usable = 0 <= number <= _LONGEST_S and (number > 0 or name == "max_wait_s")
+        usable = 0 <= number <= LONGEST_WAIT_S and (number > 0 or name == "max_wait_s")
     if not usable:
         raise IrisConfigurationError(f"{shown_as}: {value!r:.40} is not {_EXPECTED[name]}")
     return int(number) if name == "max_attempts" else number

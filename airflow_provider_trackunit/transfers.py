@@ -8,10 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_trackunit._compat import (
-    AirflowException,
-    TaskDeferred,
-)
+from airflow_provider_trackunit._compat import AirflowException, TaskDeferred
 from airflow_provider_trackunit.incremental import Incremental, window_placeholders
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError
@@ -74,7 +71,8 @@ class IrisToObjectStorageOperator(CallsEndpoint):
     :param columns: of a Parquet result, ``{"pin": ("EquipmentHeader.PIN", "string"), …}``; None for those that the
         catalogue has for the endpoint
     :param on_bad_value: what a value does that does not fit its column: ``"null"`` to be counted in the manifest and kept
-        in ``_extra``, ``"fail"`` to fail the task
+        in ``_extra``, ``"fail"`` to fail the task. So with a column of your own that nothing in the result is found for: the
+        log says it, or the task fails
     :param compression: ``"gzip"`` or None for JSON Lines; ``"zstd"``, ``"snappy"``, ``"gzip"`` or None for Parquet. By
         default ``"gzip"`` and ``"zstd"``
     :param part_bytes: size of a part in bytes, before compression (64 MiB); a part ends with the page that reaches it
@@ -207,7 +205,7 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         request: ExportRequest,
         store: Store,
         deferrals: Deferrals,
-        reading: Reading | None = None,
+        reading: Reading | None,
     ) -> None:
         """Give the slot back, as often as it takes while every time brings something."""
         from airflow_provider_trackunit.iris.export.folder.checkpoint import progress_in
@@ -243,9 +241,9 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         items = self._items()
         single: Any = self.path_params or {}
         arguments = self.request_arguments()
-        windows = {} if self.incremental is None else window_placeholders(self.endpoint)
+        ends = self._ends_of_windows()
         calls = [
-            make_call(origin, self.endpoint, **{**arguments, "path_params": {**path_params, **windows}})
+            make_call(origin, self.endpoint, **{**arguments, "path_params": {**path_params, **ends}})
             for path_params in ([single] if items is None else items)
         ]
         instance: Any = context["ti"]
@@ -286,11 +284,14 @@ class IrisToObjectStorageOperator(CallsEndpoint):
         from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 
         # The names are those of the endpoint, so that an empty list of items gives the same columns.
-        windows = {} if self.incremental is None else window_placeholders(self.endpoint)
         found = () if items is None else re.findall(r"\{(\w+)\}", self.endpoint)
-        names = [name for name in found if name not in windows]
+        names = [name for name in found if name not in self._ends_of_windows()]
         columns = columns_for(self.endpoint, self.query_params, columns=self.columns, item_names=names)
         return ParquetEncoding(columns, self.on_bad_value, self.compression if chosen else "zstd")
+
+    def _ends_of_windows(self) -> dict[str, str]:
+        """Return the placeholders of the path that an incremental run fills, none of any other."""
+        return {} if self.incremental is None else window_placeholders(self.endpoint)
 
     def _items(self) -> list[Mapping[str, Any]] | None:
         """Return the items of a fan-out, None for a single collection."""

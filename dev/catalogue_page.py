@@ -120,12 +120,14 @@ def _samples() -> dict[str, Any]:
             iris.client_id, iris.client_secret, iris.username, iris.password, auth_url=iris.auth_url
         )
         iris.settings(limits_on=False)
+        # Else what PromQL knows of a machine now depends on when the page is made.
+        iris.set_date(_NOW.isoformat())
         with IrisClient(credentials, iris.url) as client:
             for row in ENDPOINTS:
                 asked = question(row, known)
                 if isinstance(asked, str):
                     continue
-                first = client.first_page(asked.endpoint, **asked.arguments())
+                first = client.first_page(asked.endpoint, **asked.arguments)
                 known.learn(row.path, first.records)
                 if first.records and isinstance(first.records[0], dict):
                     found.setdefault(_kind(row), (row.path, _cut(first.records[0])))

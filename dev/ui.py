@@ -52,7 +52,7 @@ def main() -> None:
         _say("Preparing the database ...")
         home.migrate()
         with IrisEmulator.start(assets=5000, process=True) as iris, Parts(home.path) as parts:
-            _import_connection(home, iris.connection_json())
+            store_connection(home, iris.connection_json())
             home.run("pools", "import", str(EXAMPLES / "pools.json"), timeout_s=120)
             _say("Starting Airflow ...")
             _say(_welcome(home, started(home, parts), iris))
@@ -65,7 +65,7 @@ def main() -> None:
         _say("\nStopped.")
 
 
-def _import_connection(home: AirflowHome, connection: str) -> None:
+def store_connection(home: AirflowHome, connection: str) -> None:
     """Put the connection into the database, where its form can be looked at and its test be pressed."""
     stored = json.loads(connection)
     if "port" not in hidden_fields():

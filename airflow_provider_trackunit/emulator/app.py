@@ -153,13 +153,9 @@ class EmulatorApp:
         refusal = refused_by_a_limit(call, route) if self.world.settings.limits_on else None
         if refusal is not None:
             return refusal
-        if route.mutates:
-            return self._mutated(call, route)
-        return route.handler(call)
-
-    def _mutated(self, call: Call, route: Route) -> Response:
         response = route.handler(call)
-        self.world.journal.mutations[f"{call.method} {call.path}"] += 1
+        if route.mutates:
+            self.world.journal.mutations[f"{call.method} {call.path}"] += 1
         return response
 
     def _bearer(self, call: Call, route: Route) -> Bearer:

@@ -22,16 +22,14 @@ from airflow_provider_trackunit.iris.http.wire import build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver_on_loop
 from airflow_provider_trackunit.iris.pages.styles import paginator
+from airflow_provider_trackunit.iris.pages.walk import Errand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 
-    from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
     from airflow_provider_trackunit.iris.http.wire import Request, Response
     from airflow_provider_trackunit.iris.pages.page import Cursor, Page
-    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 _T = TypeVar("_T")
 
@@ -116,7 +114,7 @@ class AsyncIrisClient(ClientCore):
     async def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
         call, row = self._call(endpoint, **request)
-        return await self.fetch_page(call, row, paginator(row.paging).start(call))
+        return await self.run_errand(Errand(0, call, row, paginator(row.paging).start(call)))
 
     def pages(
         self,
@@ -148,14 +146,12 @@ class AsyncIrisClient(ClientCore):
         """
         return await self._drive(self._authentication())
 
-    async def fetch_page(self, call: Call, row: Endpoint, cursor: Cursor) -> Page:
-        """Return the one page that a cursor names."""
-        call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, (await self._drive(self._answer(call, row))).body)
-
     async def run_errand(self, errand: Errand) -> Page:
-        """Return the page of an errand, as :meth:`fetch_page` does."""
-        return await self.fetch_page(errand.call, errand.row, errand.cursor)
+        """Return the one page that an errand names."""
+        style = paginator(errand.row.paging)
+        call = style.apply(errand.call, errand.cursor)
+        answer = await self._drive(self._answer(call, errand.row))
+        return style.read(call, errand.cursor, answer.body)
 
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""

@@ -22,16 +22,14 @@ from airflow_provider_trackunit.iris.http.wire import build_request, decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver
 from airflow_provider_trackunit.iris.pages.styles import paginator
+from airflow_provider_trackunit.iris.pages.walk import Errand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from airflow_provider_trackunit.iris.calls import Call
-    from airflow_provider_trackunit.iris.catalogue.endpoint import Endpoint
     from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
     from airflow_provider_trackunit.iris.http.wire import Request, Response
     from airflow_provider_trackunit.iris.pages.page import Cursor, Page
-    from airflow_provider_trackunit.iris.pages.walk import Errand
 
 _T = TypeVar("_T")
 
@@ -88,7 +86,7 @@ class IrisClient(ClientCore):
     def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""
         call, row = self._call(endpoint, **request)
-        return self.fetch_page(call, row, paginator(row.paging).start(call))
+        return self.run_errand(Errand(0, call, row, paginator(row.paging).start(call)))
 
     def pages(
         self,
@@ -123,20 +121,16 @@ class IrisClient(ClientCore):
         """
         return self._drive(self._authentication())
 
-    def fetch_page(
-        self, call: Call, row: Endpoint, cursor: Cursor, cancelled: threading.Event | None = None
-    ) -> Page:
-        """Return the one page that a cursor names.
+    def run_errand(self, errand: Errand, cancelled: threading.Event | None = None) -> Page:
+        """Return the one page that an errand names.
 
         :param cancelled: once it is set, nothing more is sent and a wait ends
         :raises CancelledError: when it was set before the answer was there
         """
-        call = paginator(row.paging).apply(call, cursor)
-        return paginator(row.paging).read(call, cursor, self._drive(self._answer(call, row), cancelled).body)
-
-    def run_errand(self, errand: Errand, cancelled: threading.Event) -> Page:
-        """Return the page of an errand, as :meth:`fetch_page` does."""
-        return self.fetch_page(errand.call, errand.row, errand.cursor, cancelled)
+        style = paginator(errand.row.paging)
+        call = style.apply(errand.call, errand.cursor)
+        answer = self._drive(self._answer(call, errand.row), cancelled)
+        return style.read(call, errand.cursor, answer.body)
 
     def _pause(self, seconds: float, cancelled: threading.Event | None) -> None:
         if cancelled is not None and self._sleep is time.sleep:

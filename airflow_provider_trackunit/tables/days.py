@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from airflow_provider_trackunit.tables import times
 from airflow_provider_trackunit.tables.counters import FACTORS, GAINS
 from airflow_provider_trackunit.tables.rows.flags import flag_lists, has_flag
-from airflow_provider_trackunit.tables.rows.precedence import equals_former, former
+from airflow_provider_trackunit.tables.rows.precedence import NULLS_TOO, equals_former, former
 from airflow_provider_trackunit.tables.schemas import MACHINE_DAYS, READINGS
 
 _POSITIONS: Final = {"latitude": "Latitude", "longitude": "Longitude"}
@@ -23,8 +23,6 @@ _DAY: Final = ["asset", "day"]
 _GIVEN: Final = pa.schema(
     [READINGS.field(name) for name in ("asset", "metric", "observed_at", "value", "unit", "flags")]
 )
-# A null is a value here: a counter's first reading has none before it.
-_EACH: Final = pc.ScalarAggregateOptions(skip_nulls=False, min_count=0)
 
 
 def machine_days(readings: pa.Table, *, time_zone: str = "UTC") -> pa.Table:
@@ -86,7 +84,7 @@ def _days(rows: Any) -> Any:
     grouped = (
         pa.table(columns)
         .group_by(_DAY)
-        .aggregate([("readings", "sum"), *((name, "any", _EACH) for name in noted)])
+        .aggregate([("readings", "sum"), *((name, "any", NULLS_TOO) for name in noted)])
     )
     return _renamed(grouped, {"readings_sum": "readings"} | {f"{name}_any": name for name in noted})
 
@@ -127,12 +125,12 @@ def _each_metric(rows: Any) -> Any:
         .group_by(["asset", "metric", "day"], use_threads=False)
         .aggregate(
             [
-                ("value", "first", _EACH),
-                ("value", "last", _EACH),
-                ("before", "first", _EACH),
-                ("before_date", "first", _EACH),
-                ("before_shared", "first", _EACH),
-                ("fell", "any", _EACH),
+                ("value", "first", NULLS_TOO),
+                ("value", "last", NULLS_TOO),
+                ("before", "first", NULLS_TOO),
+                ("before_date", "first", NULLS_TOO),
+                ("before_shared", "first", NULLS_TOO),
+                ("fell", "any", NULLS_TOO),
             ]
         )
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris import errors
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
@@ -81,15 +81,17 @@ def defer_while_limited(
     max_wait_s: float,
     safe: bool,
     state: Mapping[str, Any] | None = None,
-    method_name: str = "resume",
 ) -> None:
-    """Defer the task until the moment that the error names; return if that makes no sense, for the caller to raise.
+    """Defer the task until the moment that the error names, and then call its ``resume`` with the context and the event.
+
+    It returns where a deferral makes no sense, for the caller to raise.
 
     :param max_wait_s: the longest wait that is slept on the worker
     :param safe: whether the request may be sent again even if it was processed
     :param state: comes back as ``Deferrals.of_event(event).state``
-    :param method_name: called on resume, with the context and the event
     """
+    from airflow_provider_trackunit.triggers import IrisResumeTrigger
+
     wait_s = error.retry_after
     repeatable = safe or not error.sent or isinstance(error, IrisRateLimitError)
     if not error.transient or not repeatable or wait_s is None:
@@ -103,26 +105,12 @@ def defer_while_limited(
         return
     operator.log.info("The worker slot is given back for %.0f s: %s", wait_s, error)
     carried = Deferrals(deferrals.deadline_epoch_s, deferrals.count + 1, dict(state or {}))
-    defer_until(operator, resume_at, asdict(carried), method_name=method_name)
-
-
-def defer_until(
-    operator: BaseOperator,
-    resume_at_epoch_s: float,
-    state: Mapping[str, Any],
-    *,
-    method_name: str = "resume",
-) -> NoReturn:
-    """Defer the task until a moment; the state comes back in the event."""
-    from airflow_provider_trackunit.triggers import IrisResumeTrigger
-
     warn_if_none_runs(operator)
     operator.defer(
-        trigger=IrisResumeTrigger(resume_at_epoch_s=resume_at_epoch_s, state=state),
-        method_name=method_name,
-        timeout=backstop(resume_at_epoch_s),
+        trigger=IrisResumeTrigger(resume_at_epoch_s=resume_at, state=asdict(carried)),
+        method_name="resume",
+        timeout=backstop(resume_at),
     )
-    raise AssertionError("a deferral does not come back")
 
 
 def backstop(until_epoch_s: float) -> timedelta:

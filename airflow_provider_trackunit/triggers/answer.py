@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
 from airflow_provider_trackunit.iris.calls import without_query
 from airflow_provider_trackunit.iris.errors import IrisError, IrisNotFoundError, IrisTokenError
+from airflow_provider_trackunit.iris.watch.patience import Patience
 from airflow_provider_trackunit.triggers.polling import PollingTrigger, connected
-from airflow_provider_trackunit.triggers.timing import event
+from airflow_provider_trackunit.triggers.timing import event, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit._compat import TriggerEvent
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
     from airflow_provider_trackunit.iris.watch.conditions import Condition
-    from airflow_provider_trackunit.iris.watch.patience import Patience
 
 # Events go through the metadata database. What is larger is read again by the task.
 _MOST_VALUE_CHARS: Final = 32_000
-_MOST_MESSAGE_CHARS: Final = 2_000
 
 
 class IrisTrigger(PollingTrigger):
@@ -75,12 +74,7 @@ class IrisTrigger(PollingTrigger):
         try:
             outcome = await self._outcome()
         except IrisError as error:
-            outcome = {
-                "status": "error",
-                "error": type(error).__name__,
-                "message": str(error)[:_MOST_MESSAGE_CHARS],
-                "retry_after": error.retry_after,
-            }
+            outcome = {"status": "error", **told(error), "retry_after": error.retry_after}
         yield event({**outcome, "state": self.state})
 
     async def _outcome(self) -> dict[str, Any]:
@@ -89,8 +83,6 @@ class IrisTrigger(PollingTrigger):
         :raises UnreadableConnectionError: when Airflow did not give the connection ten times in a row. It did when the
             task began, so the next try of the task may get it
         """
-        from airflow_provider_trackunit.iris.watch.patience import Patience
-
         patience = Patience()
         while True:
             try:
@@ -108,7 +100,6 @@ class IrisTrigger(PollingTrigger):
     async def _wait(self, client: AsyncIrisClient) -> dict[str, Any] | None:
         """Return how the wait ended; None when the connection has to be read again."""
         from airflow_provider_trackunit.iris.watch.conditions import Condition
-        from airflow_provider_trackunit.iris.watch.patience import Patience
 
         condition = Condition(self.condition) if self.condition else None
         patience = Patience()

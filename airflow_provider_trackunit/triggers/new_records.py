@@ -11,18 +11,15 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_trackunit._compat import AIRFLOW_VERSION, BaseEventTrigger, asset_state_of
 from airflow_provider_trackunit.hooks.lending import UnreadableConnectionError
-from airflow_provider_trackunit.iris.calls import without_query
+from airflow_provider_trackunit.iris.calls import utc_text, without_query
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisError,
     IrisPaginationError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.triggers.polling import (
-    PollingTrigger,
-    connected,
-    load_client,
-)
+from airflow_provider_trackunit.iris.watch.patience import Patience
+from airflow_provider_trackunit.triggers.polling import PollingTrigger, connected, load_client
 from airflow_provider_trackunit.triggers.progress import Board, Poll, Progress
 from airflow_provider_trackunit.triggers.timing import event
 
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit._compat import TriggerEvent
     from airflow_provider_trackunit.iris.aio import AsyncIrisClient
-    from airflow_provider_trackunit.iris.watch.patience import Patience
     from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen, Value
 
 # What a watcher holds in memory of one poll. A poll that brings more asks for too long a period, or has no end.
@@ -110,8 +106,6 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
         """Yield what every poll brings, for all watchers of this request, or why it brings nothing."""
         poller = cls(**kwargs)
         await load_client()
-        from airflow_provider_trackunit.iris.watch.patience import Patience
-
         patience = Patience()
         while True:
             worked = False
@@ -165,7 +159,7 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
 
     async def _begin(self, progress: Progress) -> Seen | None:
         """Return how far this watcher has come; None when the first poll has to tell."""
-        from airflow_provider_trackunit.iris.watch.watermark import has_window, utc_text
+        from airflow_provider_trackunit.iris.watch.watermark import has_window
 
         start = self.start_from
         if start is None and has_window(self.request):
@@ -174,8 +168,6 @@ class IrisEventTrigger(PollingTrigger, BaseEventTrigger):
 
     async def _sweeps(self, client: AsyncIrisClient) -> AsyncIterator[Poll]:
         """Yield what one complete walk after the other brings."""
-        from airflow_provider_trackunit.iris.watch.patience import Patience
-
         patience = Patience()
         board = self._board()
         while True:

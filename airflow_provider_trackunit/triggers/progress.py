@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.triggers.timing import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from airflow_provider_trackunit.iris.watch.watermark import Mark, Seen, Value
-
-_MOST_MESSAGE_CHARS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,7 @@ class Progress:
         if kind in self._reported:
             return
         at = _value(self.seen)
-        said = {"error": type(error).__name__, "message": str(error)[:_MOST_MESSAGE_CHARS]}
-        yield {**said, **_payload(0, at, at)}
+        yield {**told(error), **_payload(0, at, at)}
         await self._report(self._reported | {kind})
 
     async def _move_to(self, seen: Seen) -> None:

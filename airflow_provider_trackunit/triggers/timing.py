@@ -16,6 +16,11 @@ from airflow_provider_trackunit._compat import BaseTrigger, TriggerEvent
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from airflow_provider_trackunit.iris.errors import IrisError
+
+# Events go through the metadata database.
+_MOST_MESSAGE_CHARS: Final = 2_000
+
 _PACKAGE: Final = __name__.rpartition(".")[0]
 
 
@@ -53,6 +58,11 @@ class IrisWait(BaseTrigger):
             slept_s = min(left_s, 60.0)
             await self.timing.sleep(slept_s)
             left_s = min(left_s - slept_s, epoch_s - self.timing.clock())
+
+
+def told(error: IrisError) -> dict[str, str]:
+    """Return what an event says of an error."""
+    return {"error": type(error).__name__, "message": str(error)[:_MOST_MESSAGE_CHARS]}
 
 
 def event(payload: dict[str, Any]) -> TriggerEvent:

@@ -157,7 +157,6 @@ class ReactPages(ConnectionPages):
     # Of a list with one line in it, and a message.
     _LOW = 560
     _TOAST = "[data-scope=toast][data-part=root]"
-    _EXTRA = "Extra Fields"
 
     def log_in(self, user: str, password: str) -> None:
         """Log in with the form for it."""

@@ -6,7 +6,7 @@ from typing import Any
 import pendulum
 import pytest
 
-from airflow_provider_trackunit.iris.calls import make_call, read_base_url, read_origin
+from airflow_provider_trackunit.iris.calls import make_call, read_base_url, read_origin, utc_text
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 
 ORIGIN = "https://iris.trackunit.com"
@@ -401,3 +401,9 @@ def test_a_body_with_a_number_that_json_cannot_hold_is_refused_and_not_sent_as_n
         IrisConfigurationError, match=r"^json: cannot be written as JSON \(a number in it is not"
     ):
         make_call(ORIGIN, "/x", method="POST", json=value)
+
+
+def test_a_moment_is_written_the_way_iris_writes_it_wherever_the_machine_is(far_from_utc: None) -> None:
+    moment = dt.datetime(2026, 1, 14, 23, 30, tzinfo=dt.timezone(dt.timedelta(hours=-2)))
+    assert utc_text(moment) == "2026-01-15T01:30:00Z"
+    assert utc_text(dt.datetime(900, 1, 2, tzinfo=dt.UTC)) == "0900-01-02T00:00:00Z"

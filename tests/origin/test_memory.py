@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.iris.conftest import api_user_of
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.emulator import IrisEmulator
@@ -22,16 +25,9 @@ MOST_SECONDS = 30.0
 
 def tricked(iris: IrisEmulator, trick: str, *, loop: bool) -> dict[str, Any]:
     iris.hostile(trick)
-    credentials = {
-        "client_id": iris.client_id,
-        "client_secret": iris.client_secret,
-        "username": iris.username,
-        "password": iris.password,
-        "auth_url": iris.auth_url,
-    }
     child = subprocess.run(
         [sys.executable, "-m", "tests.origin.memory"],
-        input=json.dumps({"credentials": credentials, "url": iris.url, "loop": loop}),
+        input=json.dumps({"credentials": asdict(api_user_of(iris)), "url": iris.url, "loop": loop}),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -99,7 +99,7 @@ def _devices(seed: int, index: int) -> list[dict[str, str]]:
 
 def list_assets(call: Call) -> Response:
     """Answer one page of assets, in the order of ``sort``; ``includeHidden=true`` lists the hidden ones as well."""
-    world, version = call.world, call.params.get("version", "v1")
+    world, version = call.world, call.params["version"]
     hidden_too = call.query.get("includeHidden") == "true"
     order = order_asked_for(call, SORTABLE)
 
@@ -111,7 +111,7 @@ def list_assets(call: Call) -> Response:
 
     def read(start: int, stop: int) -> list[bytes]:
         found = indexes(start, stop) if sorted_ones is None else sorted_ones[start:stop]
-        return [_encoded(world, index, version) for index in found]
+        return [world.record(asset, index, version) for index in found]
 
     return page_answer(call, Collection(count, read))
 
@@ -129,18 +129,15 @@ def _member(world: World, index: int, version: str, name: str) -> Any:
     return identity.asset_id(world.seed, index) if name == "id" else asset(world, index, version)[name]
 
 
-def _encoded(world: World, index: int, version: str) -> bytes:
-    return world.record(asset, index, version)
-
-
-def index_of(call: Call, name: str = "assetId") -> int:
+def index_of(call: Call) -> int:
     """Return the number of the asset in the path.
 
     :raises RefusedError: 404 if there is none, or it is not visible now.
     """
-    index = identity.index_of_asset(call.world.seed, call.params[name])
+    text = call.params["assetId"]
+    index = identity.index_of_asset(call.world.seed, text)
     if index is None or not call.world.fleet.holds(index):
-        raise not_found(f"Asset '{call.params[name]}'")
+        raise not_found(f"Asset '{text}'")
     return index
 
 

@@ -16,7 +16,7 @@ from airflow_provider_trackunit.emulator.machines.identity import (
     scattered_uuid,
 )
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found, violation
-from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.paging import of_numbers, of_records, page_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
@@ -40,12 +40,7 @@ def customer_count(world: World) -> int:
 
 def list_customers(call: Call) -> Response:
     """Answer customers."""
-    world = call.world
-
-    def read(start: int, stop: int) -> list[bytes]:
-        return [world.record(customer, at) for at in range(start, stop)]
-
-    return page_answer(call, Collection(customer_count(world), read))
+    return page_answer(call, of_numbers(call.world, customer, range(customer_count(call.world))))
 
 
 def one_customer(call: Call) -> Response:

@@ -14,7 +14,7 @@ from airflow_provider_trackunit.emulator.limits.rates import EVENTS
 from airflow_provider_trackunit.emulator.machines.identity import asset_id, dice, scattered_uuid
 from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import encoded, violation
-from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.paging import Collection, moment, of_records, page_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
@@ -39,7 +39,7 @@ def event(world: World, number: int) -> dict[str, Any]:
 def _event(world: World, number: int, at: float) -> dict[str, Any]:
     """Return an event that began at ``at``; its detail object depends on the type."""
     bits = dice(world.seed, number, "event")
-    moment = moments.written(at)
+    begins = moments.written(at)
     kind, open_now = TYPES[bits[0] % len(TYPES)], bits[2] % 8 == 0
     return {
         "id": scattered_uuid(world.seed, number, "event"),
@@ -47,8 +47,8 @@ def _event(world: World, number: int, at: float) -> dict[str, Any]:
         "type": kind,
         "status": "OPEN" if open_now else ("RESOLVED", "CLOSED", "DISMISSED")[bits[3] % 3],
         "criticality": CRITICALITIES[bits[4] % len(CRITICALITIES)],
-        "eventTime": moment,
-        "timeOn": moment,
+        "eventTime": begins,
+        "timeOn": begins,
         "timeOff": None if open_now else moments.written(at + 300),
         "assetEventDomainDetails": _details(kind, bits),
     }
@@ -70,7 +70,7 @@ def _details(kind: str, bits: bytes) -> dict[str, Any]:
 def log(call: Call) -> Response:
     """Answer the events of a period."""
     wanted = _filter(call, {"fromTime", "toTime"})
-    since, until = _moment(wanted, "fromTime"), _moment(wanted, "toTime")
+    since, until = (moment(name, str(wanted[name])) for name in ("fromTime", "toTime"))
     return _events(call, wanted, (since, min(until, call.world.latest_moment())))
 
 
@@ -86,7 +86,7 @@ def active(call: Call) -> Response:
 
 def _events(call: Call, wanted: dict[str, Any], period: tuple[float, float]) -> Response:
     world = call.world
-    begin, end = (moments.written(moment) for moment in period)
+    begin, end = (moments.written(at) for at in period)
     added = [
         row for row in world.added_events if begin <= row["eventTime"] <= end and _is_wanted(row, wanted)
     ]
@@ -127,13 +127,6 @@ def _filter(call: Call, required: set[str]) -> dict[str, Any]:
 
 def _is_wanted(row: dict[str, Any], wanted: dict[str, Any]) -> bool:
     return all(not wanted.get(name) or row[member] in wanted[name] for name, member in FILTERS.items())
-
-
-def _moment(wanted: dict[str, Any], name: str) -> float:
-    try:
-        return moments.read(str(wanted[name]))
-    except ValueError as exc:
-        raise violation(name, str(wanted[name]), "is not an ISO 8601 timestamp") from exc
 
 
 def add_events(world: World, events: list[dict[str, Any]]) -> None:

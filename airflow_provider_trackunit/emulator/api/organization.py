@@ -14,8 +14,8 @@ from airflow_provider_trackunit.emulator.machines.identity import scattered_uuid
 from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, violation
 from airflow_provider_trackunit.emulator.serving.paging import (
-    Collection,
     cursor_answer,
+    of_numbers,
     of_records,
     order_asked_for,
     page_answer,
@@ -108,13 +108,8 @@ def set_values(_call: Call) -> Response:
 
 def list_operators(call: Call) -> Response:
     """Answer operators after a cursor."""
-    world = call.world
-
-    def read(start: int, stop: int) -> list[bytes]:
-        return [world.record(_operator, at) for at in range(start, stop)]
-
-    count = max(3, world.fleet.size // 10)
-    return cursor_answer(call, Collection(count, read), OPERATOR_LIMIT, OPERATOR_MAX_LIMIT)
+    operators = of_numbers(call.world, _operator, range(max(3, call.world.fleet.size // 10)))
+    return cursor_answer(call, operators, OPERATOR_LIMIT, OPERATOR_MAX_LIMIT)
 
 
 def _operator(world: World, at: int) -> dict[str, Any]:

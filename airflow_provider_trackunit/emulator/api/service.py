@@ -81,25 +81,14 @@ def service_status(call: Call) -> Response:
 
 
 VIEW_PLANS = "account.service-management.service-plan.view"
-ASSIGNMENTS = "/api/service-management/v2/plans/assignments"
+PLANS_PATH = "/api/service-management/v2/plans"
 SERVICE_ROUTES = [
     # The developer hub writes the paths of this API with both prefixes.
-    *(
-        Route("GET", f"{prefix}/api/service-management/v2/plans", list_plans, VIEW_PLANS, BASIC)
-        for prefix in ("", "/public")
-    ),
-    *(
-        Route(
-            "GET",
-            f"{prefix}{ASSIGNMENTS}/service-status/{{status}}/assets",
-            assets_by_status,
-            VIEW_PLANS,
-            BASIC,
-        )
-        for prefix in ("", "/public")
-    ),
-    *(
-        Route("GET", f"{prefix}{ASSIGNMENTS}/service-status", service_status, VIEW_PLANS, BASIC)
-        for prefix in ("", "/public")
-    ),
+    Route("GET", f"{prefix}{PLANS_PATH}{rest}", handler, VIEW_PLANS, BASIC)
+    for prefix in ("", "/public")
+    for rest, handler in (
+        ("", list_plans),
+        ("/assignments/service-status/{status}/assets", assets_by_status),
+        ("/assignments/service-status", service_status),
+    )
 ]

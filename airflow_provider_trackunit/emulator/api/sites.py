@@ -20,7 +20,7 @@ from airflow_provider_trackunit.emulator.machines.identity import (
 from airflow_provider_trackunit.emulator.machines.stays import HALF_SIDE
 from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import json_answer, not_found, refused, violation
-from airflow_provider_trackunit.emulator.serving.paging import Collection, of_records, page_answer
+from airflow_provider_trackunit.emulator.serving.paging import moment, of_numbers, of_records, page_answer
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
 from airflow_provider_trackunit.emulator.world import World
 
@@ -51,12 +51,7 @@ def site(world: World, number: int) -> dict[str, Any]:
 
 def list_sites(call: Call) -> Response:
     """Answer one page of sites."""
-    world = call.world
-
-    def read(start: int, stop: int) -> list[bytes]:
-        return [world.record(site, index) for index in range(start, stop)]
-
-    return page_answer(call, Collection(world.stays.sites, read))
+    return page_answer(call, of_numbers(call.world, site, range(call.world.stays.sites)))
 
 
 def one_site(call: Call) -> Response:
@@ -73,20 +68,17 @@ def one_site(call: Call) -> Response:
 def history(call: Call) -> Response:
     """Answer stay intervals, the last 30 days unless ``fromTime`` and ``toTime`` say otherwise."""
     world = call.world
-    until = _moment(call, "toTime", world.data_now)
-    since = _moment(call, "fromTime", until - HISTORY_S)
+    asked = call.query
+    until = moment("toTime", asked["toTime"]) if "toTime" in asked else world.data_now
+    since = moment("fromTime", asked["fromTime"]) if "fromTime" in asked else until - HISTORY_S
     assets = {
-        name for value in call.query.getlist("assetIds") for name in value.split(",")
+        name for value in asked.getlist("assetIds") for name in value.split(",")
     }  # both ways of writing a list
     numbers = world.stays.begun(since, min(until, world.data_now))
     if assets:
         stays = (_stay(world, number) for number in numbers)
         return page_answer(call, of_records([stay for stay in stays if stay["assetId"] in assets]))
-
-    def read(start: int, stop: int) -> list[bytes]:
-        return [world.record(_stay, number) for number in numbers[start:stop]]
-
-    return page_answer(call, Collection(len(numbers), read))
+    return page_answer(call, of_numbers(world, _stay, numbers))
 
 
 def _stay(world: World, number: int) -> dict[str, Any]:
@@ -97,14 +89,6 @@ def _stay(world: World, number: int) -> dict[str, Any]:
         "enteredAt": moments.written(stay.entered),
         "leftAt": moments.written(stay.left) if stay.left <= world.data_now else None,
     }
-
-
-def _moment(call: Call, name: str, default: float) -> float:
-    text = call.query.get(name)
-    try:
-        return default if text is None else moments.read(text)
-    except ValueError as exc:
-        raise violation(name, text or "", "is not an ISO 8601 timestamp") from exc
 
 
 def sites_of_assets(call: Call) -> Response:

@@ -45,8 +45,8 @@ def hostile_answer(call: Call) -> Response | None:
     return TRICKS[settings.hostile](call)
 
 
-def _elsewhere(call: Call, path: str | None = None) -> str:
-    return call.world.settings.foreign_host + (call.path if path is None else path)
+def _elsewhere(call: Call) -> str:
+    return call.world.settings.foreign_host + call.path
 
 
 def _number(call: Call) -> int:

@@ -5,36 +5,26 @@ The per-second limits are the customer's, all API accounts together (Trackunit d
 series, is not published in so many words: both can be switched.
 """
 
+from collections.abc import Callable
+
 from airflow_provider_trackunit.emulator.limits.counting import Rate
-from airflow_provider_trackunit.emulator.limits.rates import SECOND_S, take
-from airflow_provider_trackunit.emulator.serving.routing import Call
+from airflow_provider_trackunit.emulator.limits.rates import SECOND_S, counted
+from airflow_provider_trackunit.emulator.serving.routing import Call, Limit
 
 
-def fleet_limit(call: Call) -> float | None:
-    """Count the call against 50 per second and against its URL."""
-    settings = call.world.settings
-    return _per_second(call, "aemp fleet", settings.fleet_calls_per_s) or _url(call, _whole_url(call))
+def _limit(name: str, switch: str, bucket: Callable[[Call], str]) -> Limit:
+    """Return a limit of as many calls in a second as the switch says, and of one in a quarter of an hour for each bucket."""
+    per_second = counted(name, switch, SECOND_S, lambda _call: ())
+    return lambda call: per_second(call) or _url(call, bucket(call))
 
 
-def element_limit(call: Call) -> float | None:
-    """Count the call against 500 per second and against its URL."""
-    settings = call.world.settings
-    return _per_second(call, "aemp element", settings.element_calls_per_s) or _url(call, _whole_url(call))
-
-
-def series_limit(call: Call) -> float | None:
-    """Count the call against 500 per second and against its series: dates do not open a new bucket."""
+def _series(call: Call) -> str:
+    """Return what the calls of a series are counted by: dates do not open a new bucket."""
     settings, params = call.world.settings, call.params
-    bucket = f"series {params['pin']} {params['datapoint']}"
-    if settings.series_bucket == "page":
-        bucket += f" {params['page']}"
-    elif settings.series_bucket == "url":
-        bucket = _whole_url(call)
-    return _per_second(call, "aemp series", settings.series_calls_per_s) or _url(call, bucket)
-
-
-def _per_second(call: Call, name: str, calls: int | None) -> float | None:
-    return None if calls is None else take(call, (name,), Rate(calls, SECOND_S))
+    if settings.series_bucket == "url":
+        return _whole_url(call)
+    page = f" {params['page']}" if settings.series_bucket == "page" else ""
+    return f"series {params['pin']} {params['datapoint']}{page}"
 
 
 def _url(call: Call, url: str) -> float | None:
@@ -51,3 +41,8 @@ def _whole_url(call: Call) -> str:
     if call.query_string and call.world.settings.aemp_url_includes_query:
         return f"{call.path}?{call.query_string}"
     return call.path
+
+
+FLEET = _limit("aemp fleet", "fleet_calls_per_s", _whole_url)
+ELEMENT = _limit("aemp element", "element_calls_per_s", _whole_url)
+SERIES = _limit("aemp series", "series_calls_per_s", _series)

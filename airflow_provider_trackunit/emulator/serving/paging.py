@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 
+from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.serving.answers import JSON, encoded, refused, violation
 from airflow_provider_trackunit.emulator.serving.routing import Call
 
@@ -58,6 +59,13 @@ def of_records(records: Sequence[object]) -> Collection:
     return Collection(len(records), lambda start, stop: [encoded(row) for row in records[start:stop]])
 
 
+def of_numbers(world: "World", build: Callable[..., object], numbers: Sequence[int]) -> Collection:
+    """Return a collection with one record for each number, built when it is read and kept while there is room."""
+    return Collection(
+        len(numbers), lambda start, stop: [world.record(build, number) for number in numbers[start:stop]]
+    )
+
+
 def number(call: Call, name: str, default: int, lowest: int, highest: int | None) -> int:
     """Return a whole number of the query.
 
@@ -73,6 +81,17 @@ def number(call: Call, name: str, default: int, lowest: int, highest: int | None
     if highest is not None and int(text) > highest:
         raise violation(name, text, f"must be less than or equal to {highest}")
     return int(text)
+
+
+def moment(name: str, text: str) -> float:
+    """Return a moment of the request, in epoch seconds.
+
+    :raises RefusedError: 400 ``constraint_violation`` if it is none.
+    """
+    try:
+        return moments.read(text)
+    except ValueError as exc:
+        raise violation(name, text, "is not an ISO 8601 timestamp") from exc
 
 
 def page_answer(call: Call, collection: Collection) -> Response:

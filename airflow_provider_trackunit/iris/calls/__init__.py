@@ -5,7 +5,7 @@ Pure. Here belongs what is true of any request; no endpoint is known, nothing pa
 
 from airflow_provider_trackunit.iris.calls.call import Call, make_call, meant_by, without_query
 from airflow_provider_trackunit.iris.calls.origins import BASE_URL, is_plain, read_base_url, read_origin
-from airflow_provider_trackunit.iris.calls.values import encode_json, is_encodable
+from airflow_provider_trackunit.iris.calls.values import encode_json, is_encodable, utc_text
 
 __all__ = [
     "BASE_URL",
@@ -17,5 +17,6 @@ __all__ = [
     "meant_by",
     "read_base_url",
     "read_origin",
+    "utc_text",
     "without_query",
 ]

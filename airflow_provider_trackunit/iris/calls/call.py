@@ -155,12 +155,7 @@ def _split_endpoint(origin: str, endpoint: str) -> tuple[str, str]:
                 f"endpoint: {own} is not the origin of this connection ({origin}); "
                 "the token is never sent anywhere else. Give the path alone"
             )
-        rest = urlsplit(text)
-        text = (
-            rest.path
-            + (f"?{rest.query}" if rest.query else "")
-            + (f"#{rest.fragment}" if rest.fragment else "")
-        )
+        text = urlsplit(text)._replace(scheme="", netloc="").geturl()
     path, _, query = text.partition("?")
     if "#" in text:
         raise IrisConfigurationError("endpoint: a '#' must be written %23, or the value given in path_params")

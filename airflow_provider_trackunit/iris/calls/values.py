@@ -83,7 +83,10 @@ def _text_of(value: Any, argument: str) -> str:
             raise IrisConfigurationError(
                 f"{argument}: a datetime without a time zone is ambiguous; make it aware"
             )
-        return _utc_text(value, argument)
+        try:
+            return utc_text(value, "microseconds" if value.microsecond else "seconds")
+        except OverflowError:
+            raise IrisConfigurationError(f"{argument}: a moment outside of the calendar in UTC") from None
     if isinstance(value, str | int | float | dt.date):
         try:
             return encodable(str(value), argument)
@@ -94,12 +97,9 @@ def _text_of(value: Any, argument: str) -> str:
     )
 
 
-def _utc_text(moment: dt.datetime, argument: str) -> str:
-    timespec = "microseconds" if moment.microsecond else "seconds"
-    try:
-        return moment.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
-    except OverflowError:
-        raise IrisConfigurationError(f"{argument}: a moment outside of the calendar in UTC") from None
+def utc_text(moment: dt.datetime, timespec: str = "seconds") -> str:
+    """Return a moment the way IRIS writes it: ISO 8601 in UTC."""
+    return moment.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def is_encodable(text: str) -> bool:

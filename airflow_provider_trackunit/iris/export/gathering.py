@@ -7,6 +7,7 @@ or the export ends. What is fetched how, and what is stored when, is not known h
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisError, IrisResponseError
@@ -89,7 +90,7 @@ class Gathering:
             held=self._held,
             passed_over=self._passed_over,
         )
-        self.state = self.state.with_frontier(frontier)
+        self.state = replace(self.state, frontier=frontier)
         for errand in errands:
             crew.ask(errand)
 

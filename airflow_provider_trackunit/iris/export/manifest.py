@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from airflow_provider_trackunit.iris import calls
 from airflow_provider_trackunit.iris.http.wire import BROKEN_JSON
 
 MANIFEST: Final = "_manifest.json"
@@ -131,7 +132,7 @@ def read_manifest(data: bytes | None) -> Manifest | None:
 
 def utc_text(epoch_s: float) -> str:
     """Return a moment, ISO 8601 in UTC."""
-    return dt.datetime.fromtimestamp(epoch_s, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return calls.utc_text(dt.datetime.fromtimestamp(epoch_s, dt.UTC))
 
 
 def epoch_s(utc_text: str) -> float:

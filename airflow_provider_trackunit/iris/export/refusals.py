@@ -109,7 +109,4 @@ def named(request: ExportRequest, errand: Errand, error: _E) -> _E:
 
 def shown(item: Any) -> str:
     """Return an item as messages name it."""
-    try:
-        return msgspec.json.encode(item).decode()
-    except (TypeError, ValueError):
-        return repr(item)
+    return msgspec.json.encode(item).decode()

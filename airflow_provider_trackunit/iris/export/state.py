@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_trackunit.iris.export.formats.draft import Draft
+from airflow_provider_trackunit.iris.export.formats.draft import Draft, add_counts
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class State:
     :param skipped: the items that were passed over
     :param postponed: how many items met their limit and are left to a later run
     :param bad_values: how many values of each column did not fit, in the stored parts
+    :param filled: the columns that something was found for, in the stored parts
     :param newest: the greatest value of the field that was asked for
     :param windows_file: the name of the file that says what of each item is read
     :param unsaved_since_s: when the first thing came that no checkpoint knows, on the clock of the export
@@ -42,6 +43,7 @@ class State:
     skipped: tuple[Skipped, ...] = ()
     postponed: int = 0
     bad_values: Mapping[str, int] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
     newest: str | int | float | None = None
     windows_file: str | None = None
     unsaved_since_s: float | None = None
@@ -50,10 +52,6 @@ class State:
     def records(self) -> int:
         """How many records have come."""
         return sum(part.records for part in self.parts) + self.draft.records
-
-    def with_frontier(self, frontier: Frontier) -> State:
-        """Return the state with pages asked for."""
-        return replace(self, frontier=frontier)
 
     def with_page(
         self,
@@ -78,10 +76,6 @@ class State:
             unsaved_since_s=self._since(now_s),
         )
 
-    def with_windows_file(self, name: str) -> State:
-        """Return the state with the file that says what of each item is read."""
-        return replace(self, windows_file=name)
-
     def with_skipped(self, walks: Collection[int], skipped: Skipped, *, now_s: float) -> State:
         """Return the state with an item given up, as far as its walks are open."""
         return replace(
@@ -104,10 +98,18 @@ class State:
         """Return the state with all that was passed over to do again."""
         return replace(self, frontier=self.frontier.reopened(), skipped=(), postponed=0)
 
-    def with_part(self, part: Part | None, bad_values: Mapping[str, int]) -> State:
-        """Return the state after the draft was stored as a part; None when there was nothing in it."""
-        parts = self.parts if part is None else (*self.parts, part)
-        return replace(self, parts=parts, draft=Draft(), bad_values=bad_values, unsaved_since_s=None)
+    def with_part(self, part: Part, draft: Draft) -> State:
+        """Return the state after what was in the draft, all of it encoded, was stored as a part."""
+        return replace(
+            self,
+            parts=(*self.parts, part),
+            bad_values=add_counts(dict(self.bad_values), draft.bad_values()),
+            filled=self.filled | draft.filled(),
+        ).kept()
+
+    def kept(self) -> State:
+        """Return the state with all that came in parts, and in a checkpoint."""
+        return replace(self, draft=Draft(), unsaved_since_s=None)
 
     def _since(self, now_s: float) -> float:
         return now_s if self.unsaved_since_s is None else self.unsaved_since_s

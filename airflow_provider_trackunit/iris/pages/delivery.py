@@ -47,7 +47,7 @@ class Delivery:
             return []
         waiting = len(self._early) + max(0, len(self._due) - self._may_wait)
         free = self._at_most - len(self._under_way) - waiting
-        self._frontier, errands = self._frontier.ask([self._call], self._under_way, max(0, free))
+        self._frontier, errands = self._frontier.ask([self._call], self._under_way, free)
         self._under_way.update(errand.name for errand in errands)
         return errands
 

@@ -80,7 +80,7 @@ class _Answer:
         self._client = client
         self._asked = asked
         self._template = row.path
-        call = make_call(client.origin, asked.endpoint, **asked.arguments())
+        call = make_call(client.origin, asked.endpoint, **asked.arguments)
         self._row = find(call)
         self._call: Call = paginator(self._row.paging).apply(call, paginator(self._row.paging).start(call))
         self._clock = clock
@@ -90,7 +90,7 @@ class _Answer:
         self._client.last = None
         begun = self._clock()
         try:
-            page = self._client.first_page(self._asked.endpoint, **self._asked.arguments())
+            page = self._client.first_page(self._asked.endpoint, **self._asked.arguments)
             came = self._built(page)
             known.learn(self._template, page.records)
         except IrisError as error:

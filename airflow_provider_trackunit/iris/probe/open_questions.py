@@ -20,7 +20,7 @@ def answered(seen: Sequence[Observation], *, is_key: bool) -> dict[str, str]:
         "Do members of an AEMP page begin with a capital?": _key_case(seen),
         "How large are the largest pages?": _sizes(seen),
         "Where is the asset's id in a location?": _place_of_asset(seen),
-        "What is the GraphQL budget?": _budget(seen),
+        "What is the GraphQL budget?": next(_budgets(seen), _UNSEEN),
         "Are /api and /public/api the same for service management?": _prefixes(seen),
         "Do CAN faults come in pages?": _can_faults(seen),
     }
@@ -61,11 +61,6 @@ def _place_of_asset(seen: Sequence[Observation]) -> str:
     if not read:
         return _UNSEEN
     return f"Members of a location: {', '.join(read[0].members)}; beside them: {', '.join(read[0].envelope)}."
-
-
-def _budget(seen: Sequence[Observation]) -> str:
-    said = list(_budgets(seen))
-    return said[0] if said else _UNSEEN
 
 
 def _budgets(seen: Sequence[Observation]) -> Iterator[str]:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_trackunit.iris.calls import utc_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -41,22 +43,14 @@ _HOURS: Final = "machine_insight_cumulative_operating_hours"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request, in the words of :meth:`~airflow_provider_trackunit.iris.client.IrisClient.run`."""
+    """One request.
+
+    :param arguments: in the words of :meth:`~airflow_provider_trackunit.iris.client.IrisClient.run`
+    """
 
     endpoint: str
     method: str
-    path_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    query_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    json: Any = field(default=None, repr=False)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of the request besides its endpoint."""
-        return {
-            "method": self.method,
-            "path_params": self.path_params,
-            "query_params": self.query_params,
-            "json": self.json,
-        }
+    arguments: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -105,13 +99,14 @@ def question(row: Endpoint, known: Known) -> Question | str:
     missing = [name for name in names if name not in known.values]
     if missing:
         return f"no answer named a value for {', '.join(missing)}"
-    return Question(
-        endpoint=path,
-        method="GET" if "GET" in row.methods and not path.endswith(_ASKED_BY_POST) else "POST",
-        path_params={name: known.values[name] for name in names},
-        query_params=dict(_query(path, known.values)),
-        json=_body(path, known.values),
-    )
+    method = "GET" if "GET" in row.methods and not path.endswith(_ASKED_BY_POST) else "POST"
+    arguments = {
+        "method": method,
+        "path_params": {name: known.values[name] for name in names},
+        "query_params": dict(_query(path, known.values)),
+        "json": _body(path, known.values),
+    }
+    return Question(path, method, arguments)
 
 
 # These are documented with their filter in a body, although the row names both methods.
@@ -140,7 +135,7 @@ def _query(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _body(path: str, values: Mapping[str, Any]) -> Any:
     """Return the body that an endpoint needs to answer at all; None for none."""
     period = {"from": values["startTime"], "to": values["endTime"]}
-    interval = {name: moment.strftime("%Y-%m-%dT%H:%M:%SZ") for name, moment in period.items()}
+    interval = {name: utc_text(moment) for name, moment in period.items()}
     if path == "/api/graphql/":
         return {"query": _GRAPHQL_QUERY}
     if path.endswith("/asset-event/log"):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_trackunit import __version__
+from airflow_provider_trackunit.iris.calls import utc_text
 from airflow_provider_trackunit.iris.probe.observing import Observation
 from airflow_provider_trackunit.iris.probe.open_questions import answered
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Sequence
 
 
@@ -46,7 +47,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def report(seen: Sequence[Observation], *, now: dt.datetime, is_key: bool, **about: Any) -> Report:
     """Return the report of what was seen."""
     return Report(
-        made_at=now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        made_at=utc_text(now),
         grant="API key" if is_key else "API user",
         seen=tuple(seen),
         questions=answered(seen, is_key=is_key),

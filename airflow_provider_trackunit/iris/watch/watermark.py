@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from airflow_provider_trackunit.iris.calls import utc_text
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -173,11 +175,6 @@ def has_window(value: Any) -> bool:
     if isinstance(value, dict | list):
         return any(has_window(one) for one in (value.values() if isinstance(value, dict) else value))
     return isinstance(value, str) and "{watermark}" in value
-
-
-def utc_text(moment: dt.datetime) -> str:
-    """Return a moment the way IRIS writes it."""
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _order(value: Value) -> tuple[int, float, str]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 #: them is preferred within one result (the larger value, where there is one), and else their place (the later).
 ORDER: Final = ("rank", "preference", "place")
 
-_EACH: Final = pc.ScalarAggregateOptions(skip_nulls=False, min_count=0)
+#: How rows are taken together where a null is a value too, as of a counter whose first reading has none before it.
+NULLS_TOO: Final = pc.ScalarAggregateOptions(skip_nulls=False, min_count=0)
 
 
 def one_per_key(rows: Any, key: Sequence[str], told: Sequence[str]) -> Any:
@@ -34,7 +35,7 @@ def one_per_key(rows: Any, key: Sequence[str], told: Sequence[str]) -> Any:
     conflicts = reduce(pc.and_, [pc.invert(begins), standing, differs])
     numbers = pc.cumulative_sum(begins.cast(pa.int64()))
     groups = pa.table({"number": numbers, "conflict": conflicts}).group_by("number", use_threads=False)
-    conflict = groups.aggregate([("conflict", "any", _EACH)])["conflict_any"]
+    conflict = groups.aggregate([("conflict", "any", NULLS_TOO)])["conflict_any"]
     return rows.filter(begins).append_column("conflict", conflict)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -14,12 +15,14 @@ from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.formats.lines import lines_encoding
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
-from airflow_provider_trackunit.iris.http.tokens import Credentials
+from tests.iris.conftest import api_user_of
 
 from .stores import Killed, MortalStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 ASSETS = "/api/asset/v1/assets"
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
@@ -41,14 +44,7 @@ def iris(_fleet_server: IrisEmulator) -> IrisEmulator:
 
 def credentials_of(iris: IrisEmulator, **others: str) -> Credentials:
     """Return those of the emulator's API user, or nearly."""
-    known = {
-        "client_id": iris.client_id,
-        "client_secret": iris.client_secret,
-        "username": iris.username,
-        "password": iris.password,
-        "auth_url": iris.auth_url,
-    }
-    return Credentials(**{**known, **others})
+    return replace(api_user_of(iris), **others)
 
 
 def new_client(iris: IrisEmulator, **options: Any) -> IrisClient:

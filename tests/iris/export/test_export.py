@@ -233,7 +233,7 @@ def unfinished(iris: IrisEmulator, request: Any) -> dict[str, bytes]:
     [
         lambda data: data[: len(data) // 2],
         lambda _: b"",
-        lambda data: data.replace(b'"version":2', b'"version":3'),
+        lambda data: data.replace(b'"version":3', b'"version":4'),
         lambda _: b"[]",
         lambda data: data.replace(b'"next_item":1', b'"next_item":"x"'),
     ],

@@ -43,7 +43,7 @@ def test_every_page_is_in_a_stored_part_soon_after_it_came_however_small_it_is(
     client = new_client(iris)
     fetch = client.run_errand
 
-    def a_second_a_page(errand: Any, cancelled: threading.Event) -> Any:
+    def a_second_a_page(errand: Any, cancelled: threading.Event | None = None) -> Any:
         now[0] += 1.0
         return fetch(errand, cancelled)
 
@@ -78,7 +78,7 @@ def test_it_is_kept_on_time_while_a_request_does_not_come_back(
     client = new_client(iris)
     fetch = client.run_errand
 
-    def held_up(errand: Any, cancelled: threading.Event) -> Any:
+    def held_up(errand: Any, cancelled: threading.Event | None = None) -> Any:
         if errand.cursor.get("page") == 5:
             assert kept.wait(20)
         return fetch(errand, cancelled)

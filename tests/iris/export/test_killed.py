@@ -13,10 +13,9 @@ from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.export.export import Export
 from airflow_provider_trackunit.iris.export.manifest import Run
 from airflow_provider_trackunit.iris.export.request import ExportRequest
-from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.storage import FolderStore
 
-from .conftest import ASSETS
+from .conftest import ASSETS, credentials_of
 from .stores import result_of
 
 if TYPE_CHECKING:
@@ -25,15 +24,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_trackunit.emulator import IrisEmulator
+    from airflow_provider_trackunit.iris.http.tokens import Credentials
 
 # A process that has loaded everything, and from which each that is to be killed is forked.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
 
 
-def export(credentials: dict[str, str], url: str, folder: str, begins: Event) -> None:
+def export(credentials: Credentials, url: str, folder: str, begins: Event) -> None:
     """Bring all assets into a folder, in small parts."""
-    client = IrisClient(Credentials(**credentials), url)
+    client = IrisClient(credentials, url)
     call = make_call(url, ASSETS, query_params={"size": 20})
     request = ExportRequest(
         ASSETS, folder, [call], run=Run("dag", "task", "run"), part_bytes=40_000, max_concurrency=2
@@ -44,15 +44,8 @@ def export(credentials: dict[str, str], url: str, folder: str, begins: Event) ->
 
 def begin(iris: IrisEmulator, folder: Path) -> ForkServerProcess:
     """Return a process that has just begun to export."""
-    credentials = {
-        "client_id": iris.client_id,
-        "client_secret": iris.client_secret,
-        "username": iris.username,
-        "password": iris.password,
-        "auth_url": iris.auth_url,
-    }
     begins = PROCESSES.Event()
-    child = PROCESSES.Process(target=export, args=(credentials, iris.url, str(folder), begins))
+    child = PROCESSES.Process(target=export, args=(credentials_of(iris), iris.url, str(folder), begins))
     child.start()
     assert begins.wait(30)
     return child

@@ -78,8 +78,8 @@ def test_a_checkpoint_that_was_edited_or_damaged_is_not_used() -> None:
 
 
 def test_a_checkpoint_of_another_version_is_not_half_understood() -> None:
-    stored = {**msgspec.to_builtins(CHECKPOINT), "version": 3}
-    with pytest.raises(IrisCheckpointError, match=r"_checkpoint\.json is of version 3.*writes 2"):
+    stored = {**msgspec.to_builtins(CHECKPOINT), "version": 4}
+    with pytest.raises(IrisCheckpointError, match=r"_checkpoint\.json is of version 4.*writes 3"):
         read_checkpoint(msgspec.json.encode(stored))
 
 
@@ -95,8 +95,8 @@ def test_the_version_is_read_first_so_that_a_new_shape_is_not_called_broken() ->
         b"\xff",
         b"null",
         b"{}",
-        b'{"version":2}',
-        b'{"version":"2"}',
+        b'{"version":3}',
+        b'{"version":"3"}',
         msgspec.json.encode(CHECKPOINT)[:-9],
         b"[" * 100_000,
     ],

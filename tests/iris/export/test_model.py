@@ -367,7 +367,7 @@ class TransferMachine(RuleBasedStateMachine):
             deferrable=True,
         )
         try:
-            operator._defer_while_limited(error, self.request(), store, deferrals)
+            operator._defer_while_limited(error, self.request(), store, deferrals, None)
         except TaskDeferred as deferral:
             trigger = rebuilt(deferral.trigger)
             self.iris.advance(max(0.0, trigger.resume_at_epoch_s - time.time()) + 1)

@@ -107,7 +107,7 @@ def test_every_question_reads() -> None:
         if isinstance(asked, Question):
             assert asked.method in {"GET", "POST"}
             assert asked.method == "GET" or row.reads, row.path
-            assert "mutation" not in json.dumps(asked.json or "")
+            assert "mutation" not in json.dumps(asked.arguments["json"])
 
 
 def test_no_value_of_a_record_is_in_the_report(iris_emulator: IrisEmulator) -> None:

@@ -21,7 +21,6 @@ from airflow_provider_trackunit.iris.watch.watermark import (
     read_marks,
     read_seen,
     stored,
-    utc_text,
 )
 
 EARLY, LATE, LATER = "2026-01-14T09:12:44Z", "2026-01-14T09:12:45Z", "2026-01-14T09:12:46Z"
@@ -303,9 +302,3 @@ def test_a_watermark_at_the_end_of_the_calendar_is_filled_in_as_it_is(watermark:
 )
 def test_a_request_that_names_the_watermark_is_known(value: Any, has_one: bool) -> None:
     assert has_window(value) is has_one
-
-
-def test_a_moment_is_written_the_way_iris_writes_it_wherever_the_machine_is(far_from_utc: None) -> None:
-    moment = dt.datetime(2026, 1, 14, 23, 30, tzinfo=dt.timezone(dt.timedelta(hours=-2)))
-    assert utc_text(moment) == "2026-01-15T01:30:00Z"
-    assert utc_text(dt.datetime(900, 1, 2, tzinfo=dt.UTC)) == "0900-01-02T00:00:00Z"

@@ -13,18 +13,18 @@ from starlette.responses import Response
 
 from airflow_provider_trackunit.emulator import moments
 from airflow_provider_trackunit.emulator.api.aemp.rows import equipment, fleet_xml, pascal_case
-from airflow_provider_trackunit.emulator.limits.aemp import element_limit, fleet_limit, series_limit
+from airflow_provider_trackunit.emulator.limits.aemp import ELEMENT, FLEET, SERIES
 from airflow_provider_trackunit.emulator.machines.datapoints import READERS, list_key
 from airflow_provider_trackunit.emulator.machines.fleet import ON_AEMP, ON_AEMP_WITH_OFF_RENT
 from airflow_provider_trackunit.emulator.machines.work import DAY_S
 from airflow_provider_trackunit.emulator.serving.answers import JSON, encoded, not_found, refused, violation
 from airflow_provider_trackunit.emulator.serving.paging import (
+    moment,
     page_between_gaps,
     pages_with_gaps,
     refuse_beyond,
 )
 from airflow_provider_trackunit.emulator.serving.routing import Call, Route
-from airflow_provider_trackunit.emulator.world import World
 
 BASE = "/public/api/aemp/v2/15143/-3/Fleet"
 PAGE_ROWS = 100
@@ -91,11 +91,7 @@ def _equipment(call: Call, index: int) -> bytes:
     world = call.world
     metadata = call.query.get("addMetadata") == "true"
     extended = call.query.get("addExtendedData") == "true"
-    return world.record(_row, index, metadata, extended)
-
-
-def _row(world: World, index: int, metadata: bool, extended: bool) -> dict[str, Any]:
-    return equipment(world, index, metadata=metadata, extended=extended)
+    return world.record(equipment, index, metadata, extended)
 
 
 def _index(call: Call) -> int:
@@ -106,7 +102,7 @@ def _index(call: Call) -> int:
 
 
 def _window(call: Call) -> tuple[float, float]:
-    start, end = _moment(call, "start"), _moment(call, "end")
+    start, end = (moment(name, call.params[name]) for name in ("start", "end"))
     settings = call.world.settings
     if end < start:
         raise violation("end", call.params["end"], "must not be before the start")
@@ -117,13 +113,6 @@ def _window(call: Call) -> tuple[float, float]:
     if end > now and settings.refuse_future_end:
         raise violation("end", call.params["end"], "must not be in the future")
     return start, min(end, now)
-
-
-def _moment(call: Call, name: str) -> float:
-    try:
-        return moments.read(call.params[name])
-    except ValueError as exc:
-        raise violation(name, call.params[name], "is not an ISO 8601 timestamp") from exc
 
 
 def _links(call: Call, page: int, total: int) -> list[dict[str, str]]:
@@ -179,13 +168,13 @@ def _json_page(call: Call, envelope: dict[str, Any], rows: list[bytes], key: str
 
 
 AEMP_ROUTES = [
-    Route("GET", f"{BASE}/{{page}}", fleet_page, "api.iso15143.snapshot", fleet_limit),
-    Route("GET", f"{BASE}/Equipment/ID/{{pin}}", one_equipment, "api.iso15143.snapshot", element_limit),
+    Route("GET", f"{BASE}/{{page}}", fleet_page, "api.iso15143.snapshot", FLEET),
+    Route("GET", f"{BASE}/Equipment/ID/{{pin}}", one_equipment, "api.iso15143.snapshot", ELEMENT),
     Route(
         "GET",
         f"{BASE}/Equipment/ID/{{pin}}/{{datapoint}}/{{start}}/{{end}}/{{page}}",
         datapoint_page,
         "api.iso15143.timeseries",
-        series_limit,
+        SERIES,
     ),
 ]

@@ -17,7 +17,7 @@ EXTENDED_BLOCKS = ("EngineCoolantTemperature", "EngineSpeed", "BatteryPotential"
 QUARTER = 64
 
 
-def equipment(world: World, index: int, *, metadata: bool, extended: bool) -> dict[str, Any]:
+def equipment(world: World, index: int, metadata: bool, extended: bool) -> dict[str, Any]:
     """Return one row of the snapshot (developer hub: AEMP 2.0 API).
 
     Every block is optional and has its own ``datetime``. A machine without a serial number is

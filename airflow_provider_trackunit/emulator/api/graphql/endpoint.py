@@ -142,7 +142,7 @@ def _selected(value: Any, field: Field) -> Any:
     """Return the members of a value that the query selects, under their aliases."""
     if isinstance(value, list):
         return [_selected(item, field) for item in value]
-    if value is None or not isinstance(value, dict):
+    if not isinstance(value, dict):
         return value
     if not field.selections:
         raise QueryError(f"'{field.name}' needs a selection", "GRAPHQL_VALIDATION_FAILED")

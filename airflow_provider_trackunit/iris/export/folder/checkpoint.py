@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHECKPOINT: Final = "_checkpoint.json"
 
 # Raised whenever the meaning of a checkpoint changes: one of another version is never half understood.
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     :param former: a digest of the manifest that was there when its writer began, empty for none: a new result may take
         away the parts that are counted here
     :param postponed: how many items are left to a later run
+    :param filled: the columns that something was found for, in the stored parts
     :param newest: the greatest value of the field that was asked for
     :param period: of an incremental run, so that every try of it reads the same
     :param windows_file: the name of a file beside the parts that says what of each item is read
@@ -50,6 +51,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     postponed: int = 0
     bad_values: dict[str, int] = {}
+    filled: tuple[str, ...] = ()
     newest: str | int | float | None = None
     period: dict[str, Any] | None = None
     windows_file: str | None = None

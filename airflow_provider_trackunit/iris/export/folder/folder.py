@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import secrets
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackunit.iris.export.folder.checkpoint import CHECKPOINT, Checkpoint, write_checkpoint
@@ -14,7 +13,6 @@ from airflow_provider_trackunit.iris.export.folder.publishing import Publishing
 from airflow_provider_trackunit.iris.export.folder.resuming import Resuming, found_checkpoint
 from airflow_provider_trackunit.iris.export.folder.store import Files
 from airflow_provider_trackunit.iris.export.folder.writer import Writer
-from airflow_provider_trackunit.iris.export.formats.draft import add_counts
 from airflow_provider_trackunit.iris.export.manifest import MANIFEST, Part
 from airflow_provider_trackunit.iris.export.state import State
 
@@ -42,8 +40,8 @@ class Folder:
         request: ExportRequest,
         fingerprint: str,
         *,
-        wall_clock: Callable[[], float] = time.time,
-        token_hex: Callable[[int], str] = secrets.token_hex,
+        wall_clock: Callable[[], float],
+        token_hex: Callable[[int], str],
     ) -> None:
         self._files = Files(store)
         self._request = request
@@ -68,8 +66,9 @@ class Folder:
         self._writer.former = self._files.read(MANIFEST)
         resuming = Resuming(self._files, self._request, self._fingerprint, self._writer)
         resuming.refuse_sibling(found)
-        usable = found is not None and resuming.is_usable(found, self._wall_clock())
-        return self._claim(self._resumed(found) if found is not None and usable else State())
+        if found is not None and resuming.is_usable(found, self._wall_clock()):
+            return self._claim(self._resumed(found))
+        return self._claim(State())
 
     def begin_anew(self) -> State:
         """Return the beginning, whatever was reached before."""
@@ -89,6 +88,7 @@ class Folder:
             skipped=found.skipped,
             postponed=found.postponed,
             bad_values=found.bad_values,
+            filled=frozenset(found.filled),
             newest=found.newest,
             windows_file=found.windows_file,
         )
@@ -96,7 +96,7 @@ class Folder:
     def _claim(self, state: State) -> State:
         self._numbers = itertools.count(len(state.parts))
         if self._request.windows is not None and state.windows_file is None:
-            state = state.with_windows_file(self._write_new("windows", ".json", self._request.windows))
+            state = replace(state, windows_file=self._write_new("windows", ".json", self._request.windows))
         self._write_checkpoint(state, requests=self.requests_before)
         return state
 
@@ -110,22 +110,18 @@ class Folder:
         :raises IrisStorageError: when the folder cannot be written
         """
         self._writer.refuse_other()
-        part, bad_values = None, state.bad_values
+        kept = state.kept()
         if state.draft.records:
             draft = state.draft.encoded(self._request.encoding)
-            part = self._write_part(self._request.encoding.join(draft.blocks), draft.records)
-            bad_values = add_counts(dict(state.bad_values), draft.bad_values())
-        kept = state.with_part(part, bad_values)
+            data = self._request.encoding.join(draft.blocks)
+            name = self._write_new("part", self._request.encoding.form.suffix, data)
+            kept = state.with_part(Part(name, draft.records, len(data)), draft)
         self._write_checkpoint(kept, requests=requests)
         return kept
 
     def write_skipped(self, lines: bytes) -> str:
         """Store the list of all items that were passed over, and return the name of its file."""
         return self._write_new("skipped", ".jsonl", lines)
-
-    def _write_part(self, data: bytes, records: int) -> Part:
-        name = self._write_new("part", self._request.encoding.form.suffix, data)
-        return Part(name, records, len(data))
 
     def _write_new(self, kind: str, suffix: str, data: bytes) -> str:
         """Write a file of the result under a name that no file had before, and return the name."""
@@ -146,6 +142,7 @@ class Folder:
             skipped=state.skipped,
             postponed=state.postponed,
             bad_values=dict(state.bad_values),
+            filled=tuple(sorted(state.filled)),
             newest=state.newest,
             period=None if self._request.period is None else dict(self._request.period),
             windows_file=state.windows_file,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.export.manifest import Column
 
@@ -23,6 +23,11 @@ class Block(Protocol):
     @property
     def bad_values(self) -> Mapping[str, int]:
         """How many values of a column did not fit and became null."""
+        ...
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """The columns that something in it was taken for, null or not."""
         ...
 
 
@@ -61,6 +66,14 @@ class Encoding(Protocol):
 
     def join(self, blocks: Sequence[Any]) -> bytes:
         """Return the file of these blocks; without any, a file without records."""
+        ...
+
+    def judge(self, filled: Collection[str], records: int) -> None:
+        """Say what is wrong with the columns of a whole result.
+
+        :param filled: those that something was found for
+        :raises IrisUnexpectedResponseError: when the caller wants to fail for it
+        """
         ...
 
 
@@ -111,6 +124,10 @@ class Draft:
         for block in self.blocks:
             add_counts(found, block.bad_values)
         return found
+
+    def filled(self) -> frozenset[str]:
+        """Return the columns that something was found for, in what is encoded."""
+        return frozenset().union(*(block.filled for block in self.blocks))
 
 
 def add_counts(counts: dict[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from airflow_provider_trackunit.iris.errors import IrisConfigurationError
 from airflow_provider_trackunit.iris.export.formats.draft import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.export.formats.draft import Encoding
 
@@ -34,9 +34,17 @@ class _Deflated:
     crc: int
     raw_bytes: int
     bad_values: Mapping[str, int] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
 
 
-class GzipLines:
+class _Untyped:
+    """A format without columns."""
+
+    def judge(self, filled: Collection[str], records: int) -> None:
+        """Find nothing wrong."""
+
+
+class GzipLines(_Untyped):
     """JSON Lines as one gzip member. Each block is compressed by itself and ends on a byte, so that they can be joined."""
 
     form = Form("jsonl", "gzip", ".jsonl.gz", _BLOCK_BYTES)
@@ -60,9 +68,10 @@ class GzipLines:
 class _Plain:
     data: bytes
     bad_values: Mapping[str, int] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
 
 
-class PlainLines:
+class PlainLines(_Untyped):
     """JSON Lines as they are."""
 
     form = Form("jsonl", None, ".jsonl", _BLOCK_BYTES)

@@ -20,7 +20,7 @@ from airflow_provider_trackunit.iris.export.formats.draft import Form
 from airflow_provider_trackunit.iris.export.typed.taking import Taken, Taker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from airflow_provider_trackunit.iris.catalogue.columns.column import Column
 
@@ -33,6 +33,9 @@ _VALUES_AT_ONCE: Final = 100_000
 # A row group has so many bytes of Arrow: enough for readers to skip by, and few enough to be held when it is written.
 _GROUP_BYTES: Final = 4 * 1024 * 1024
 
+# As many as a page of IRIS has: of fewer, all may well lack a member that is left out where there is nothing to say.
+_RECORDS_TO_BE_SURE: Final = 100
+
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", None)
 
 
@@ -42,13 +45,13 @@ class _Block:
 
     :param stream: of Arrow, compressed
     :param records: how many the part has to the end of this block
-    :param found: the columns that something in it was taken for, null or not
+    :param filled: the columns that something in it was taken for, null or not
     """
 
     stream: Any
     records: int
     bad_values: Mapping[str, int]
-    found: frozenset[str]
+    filled: frozenset[str]
 
 
 class ParquetEncoding:
@@ -56,7 +59,7 @@ class ParquetEncoding:
 
     :param columns: as :func:`~airflow_provider_trackunit.iris.export.typed.declaring.columns_for` gives them
     :param on_bad_value: ``"null"``: a value that does not fit its column is null there, kept in ``_extra``, and
-        counted; ``"fail"``: it is an error
+        counted; ``"fail"``: it is an error, and so is a column of the caller's own that nothing is found for
     :param compression: ``"zstd"``, ``"snappy"``, ``"gzip"`` or None
     :raises IrisConfigurationError: when an argument is none of these, or pyarrow is not installed
     """
@@ -80,8 +83,6 @@ class ParquetEncoding:
         self._taker = Taker(columns)
         self._arrow = _load_arrow()
         self._schema = _schema(self._arrow, columns)
-        # Of the caller's own, those that nothing was found for and that nobody was told of; the catalogue's have a source.
-        self._doubted = {one.name for one in columns if not one.source and one.path}
 
     def encode(self, lines: bytes, before: _Block | None) -> _Block:
         """Return the lines as columns.
@@ -92,7 +93,7 @@ class ParquetEncoding:
 
         records = before.records if before else 0
         bad_values: Counter[str] = Counter()
-        found: set[str] = set()
+        filled: set[str] = set()
         sink = self._arrow.BufferOutputStream()
         # One thread: each of Arrow's own would hold memory to compress with, and a block is too small to gain time.
         options = ipc.IpcWriteOptions(compression="zstd", use_threads=False)
@@ -101,20 +102,19 @@ class ParquetEncoding:
                 if taken.misfits and self._fails:
                     raise self._misfit(taken, records)
                 bad_values.update(self._columns[misfit.column].name for misfit in taken.misfits)
-                found.update(
+                filled.update(
                     column.name
                     for column, values in zip(self._columns, taken.values, strict=True)
                     if values is not None
                 )
                 writer.write_batch(self._batch(taken))
                 records += taken.records
-        return _Block(sink.getvalue(), records, dict(bad_values), frozenset(found))
+        return _Block(sink.getvalue(), records, dict(bad_values), frozenset(filled))
 
     def join(self, blocks: Sequence[_Block]) -> bytes:
         """Return the file of all blocks."""
         from pyarrow import parquet
 
-        self._tell_of_wrong_paths(blocks)
         sink = io.BytesIO()  # its content is handed over without a copy
         compression = self.form.compression or "none"
         with parquet.ParquetWriter(sink, self._schema, compression=compression) as writer:
@@ -122,23 +122,26 @@ class ParquetEncoding:
                 writer.write_table(self._arrow.Table.from_batches(group))
         return sink.getvalue()
 
-    def _tell_of_wrong_paths(self, blocks: Sequence[_Block]) -> None:
-        """Warn, once, of a column of the caller's own that nothing was found for.
+    def judge(self, filled: Collection[str], records: int) -> None:
+        """Say which of the caller's own columns nothing in a whole result was found for; the catalogue's have a source.
 
-        It is no error: IRIS leaves members out, and no machine of today's may have what the column is for.
+        That alone is no error: IRIS leaves members out, and perhaps no machine of today has what the column is for.
+
+        :raises IrisUnexpectedResponseError: with ``on_bad_value="fail"``, when there are records enough to be sure
         """
-        self._doubted.difference_update(*(block.found for block in blocks))
-        for column in self._columns if blocks else ():
-            if column.name in self._doubted:
-                log.warning(
-                    "columns[%r]: none of the %d records of the first part has anything at %s. Is the path right? "
-                    "The column is null, and what no column takes is in _extra",
-                    column.name,
-                    blocks[-1].records,
-                    column.path,
-                )
-        if blocks:
-            self._doubted.clear()
+        empty = [one for one in self._columns if one.path and not one.source and one.name not in filled]
+        if not empty or not records:
+            return
+        text = "; ".join(
+            f"columns[{one.name!r}]: none of the {records} records has anything at {one.path}"
+            for one in empty
+        )
+        if self._fails and records >= _RECORDS_TO_BE_SURE:
+            raise IrisUnexpectedResponseError(
+                f"{text}. Mend the path; or set on_bad_value='null' where it is right and IRIS may leave the member out. "
+                "What came is stored, and nothing is published"
+            )
+        log.warning("%s. Is the path right? The column is null, and what no column takes is in _extra", text)
 
     def _taken(self, lines: bytes) -> Iterator[Taken]:
         records = lines.removesuffix(b"\n").split(b"\n")

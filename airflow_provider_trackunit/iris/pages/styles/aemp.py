@@ -9,9 +9,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisPaginationError
 from airflow_provider_trackunit.iris.pages.page import Page
-from airflow_provider_trackunit.iris.pages.styles.cursors import page_of
 from airflow_provider_trackunit.iris.pages.styles.members import decode_as, read_members, read_records
-from airflow_provider_trackunit.iris.pages.styles.numbering import numbered_ahead, refuse_growth
+from airflow_provider_trackunit.iris.pages.styles.numbering import Numbered
 
 if TYPE_CHECKING:
     import msgspec
@@ -28,7 +27,7 @@ _MOST_PAGES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class AempLinks:
+class AempLinks(Numbered):
     """AEMP 2.0 pages: the number is the last part of the path, the first is 1, links name the others.
 
     ::
@@ -42,6 +41,9 @@ class AempLinks:
     to the same place: the caller's query is repeated, because the links may lack it.
     Cursor: ``{"aempPage": 2, "of": 3}``.
     """
+
+    key = "aempPage"
+    first_page = 1
 
     record_key: str = "equipment"
 
@@ -57,7 +59,7 @@ class AempLinks:
 
     def apply(self, call: Call, cursor: Cursor) -> Call:
         """Return the call with the page at the end of its path."""
-        return replace(call, path=f"{_without_page(call.path)}/{page_of(cursor, 'aempPage', 1)}")
+        return replace(call, path=f"{_without_page(call.path)}/{self.number(cursor)}")
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
         """Return the page; the next is the one that is linked, or the following number while ``last`` is ahead."""
@@ -82,24 +84,13 @@ class AempLinks:
                 f"{call.endpoint}: page {asked} links to page {links['next']} as the next"
             )
         more = "next" in links or (last is not None and last > asked)
-        first = cursor.get("of", last)
-        if more:
-            refuse_growth(call, first, asked + 1)
         return Page(
             raw_records=records,
-            next={"aempPage": asked + 1, "of": first} if more else None,
+            next=self.following(call, cursor, last) if more else None,
             pages=last if last is not None else (None if more else asked),
             number=asked,
             body=body,
         )
-
-    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
-        """Return the cursors of the following pages, as far as ``last`` reaches."""
-        return numbered_ahead(page, "aempPage", at_most, behind)
-
-    def number(self, cursor: Cursor) -> int:
-        """Return the place of a page, from 1."""
-        return page_of(cursor, "aempPage", 1)
 
     def _linked_pages(self, call: Call, links: msgspec.Raw | None) -> dict[str, int]:
         found = {}

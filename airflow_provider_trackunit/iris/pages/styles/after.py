@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_trackunit.iris.errors import IrisPaginationError
 from airflow_provider_trackunit.iris.pages.page import Page
 from airflow_provider_trackunit.iris.pages.styles.cursors import text_of
 from airflow_provider_trackunit.iris.pages.styles.members import read_members, read_records, text
@@ -43,14 +42,9 @@ class After(Unnumbered):
         return call if after is None else call.with_query(after=after)
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
-        """Return the page; neither a short nor an empty one is the last, unless ``after`` stands still with it."""
+        """Return the page; neither a short nor an empty one is the last, unless ``after`` stands still with an empty one."""
         members = read_members(call, body)
         records = read_records(call, members, self.record_key)
         after = text(call, members, "after")
-        if after is not None and after == cursor["after"]:
-            if not records:
-                return Page(raw_records=records, next=None, body=body)
-            raise IrisPaginationError(
-                f"{call.endpoint}: the page after {len(records)} records is the same page again"
-            )
-        return Page(raw_records=records, next=None if after is None else {"after": after}, body=body)
+        is_last = after is None or (after == cursor["after"] and not records)
+        return Page(raw_records=records, next=None if is_last else {"after": after}, body=body)

@@ -25,12 +25,8 @@ MAX_DIGITS: Final = 18
 
 
 def read_members(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
-    """Return the top-level members of an answer, undecoded. Empty for an answer that is no object.
-
-    Line breaks are taken out first, so that a record can stand on one line of a file as it is.
-    """
-    if b"\n" in body or b"\r" in body:
-        body = compact(call, body)
+    """Return the top-level members of an answer, undecoded. Empty for an answer that is no object."""
+    body = on_one_line(call, body)
     if body.lstrip().startswith(b"{"):
         return decode_as(call, body, dict[str, msgspec.Raw])
     if body.strip():
@@ -38,8 +34,10 @@ def read_members(call: Call, body: bytes) -> dict[str, msgspec.Raw]:
     return {}
 
 
-def compact(call: Call, body: bytes) -> bytes:
-    """Return JSON without the blanks and line breaks between its values."""
+def on_one_line(call: Call, body: bytes) -> bytes:
+    """Return JSON without line breaks between its values, so that a record can stand on one line of a file as it is."""
+    if b"\n" not in body and b"\r" not in body:
+        return body
     try:
         return msgspec.json.format(body, indent=-1)
     except BROKEN_JSON as error:

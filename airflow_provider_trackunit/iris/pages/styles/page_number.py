@@ -14,11 +14,7 @@ from airflow_provider_trackunit.iris.pages.styles.members import (
     read_records,
     whole_number,
 )
-from airflow_provider_trackunit.iris.pages.styles.numbering import (
-    numbered_ahead,
-    refuse_absurd,
-    refuse_growth,
-)
+from airflow_provider_trackunit.iris.pages.styles.numbering import Numbered, refuse_absurd
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.calls import Call
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PageNumber:
+class PageNumber(Numbered):
     """Pages by ``page`` (from 0) and ``size`` in the query; also where filters are POSTed.
 
     ::
@@ -39,6 +35,9 @@ class PageNumber:
     :param size: page size that is asked for unless the caller's query has one; None leaves it to IRIS
     :param sort: order that is asked for unless the caller's query has one; None leaves it to IRIS
     """
+
+    key = "page"
+    first_page = 0
 
     record_key: str = "content"
     size: int | None = None
@@ -75,22 +74,11 @@ class PageNumber:
         refuse_absurd(call, members, "totalPages")
         counted = number is not None or pages is not None
         more = counted and (bool(records) if pages is None else asked + 1 < pages)
-        first = cursor.get("of", pages)
-        if more:
-            refuse_growth(call, first, asked + 1)
         return Page(
             raw_records=records,
-            next={"page": asked + 1, "of": first} if more else None,
+            next=self.following(call, cursor, pages) if more else None,
             announced=whole_number(members, "totalElements"),
             pages=pages,
             number=asked + 1,
             body=body,
         )
-
-    def ahead(self, page: Page, at_most: int, *, behind: int = 0) -> list[Cursor]:
-        """Return the cursors of the following pages, as far as they are announced."""
-        return numbered_ahead(page, "page", at_most, behind)
-
-    def number(self, cursor: Cursor) -> int:
-        """Return the place of a page, from 1."""
-        return page_of(cursor, "page", 0) + 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_provider_trackunit.iris.pages.page import Page
-from airflow_provider_trackunit.iris.pages.styles.members import compact, decode_as, opens_with
+from airflow_provider_trackunit.iris.pages.styles.members import decode_as, on_one_line, opens_with
 from airflow_provider_trackunit.iris.pages.styles.numbering import Unnumbered
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ class Unpaged(Unnumbered):
         return Page(raw_records=self._records(call, body), next=None, paginated=False, body=body)
 
     def _records(self, call: Call, body: bytes) -> list[msgspec.Raw]:
-        if b"\n" in body or b"\r" in body:
-            body = compact(call, body)
-        raw = msgspec.Raw(body.strip())
+        raw = msgspec.Raw(on_one_line(call, body).strip())
         if body:
             # Nothing below looks into a value that is the one record, and half an answer is no record.
             raw = decode_as(call, raw, msgspec.Raw)

@@ -207,20 +207,43 @@ def test_a_value_that_does_not_fit_is_null_counted_and_kept() -> None:
     ]
 
 
-def test_a_path_that_leads_nowhere_is_told_with_its_column_and_loses_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    kind = encoding({"id": ("id", "string"), "hours": ("hour.value", "double"), "day": ("day", "date")})
-    found = rows(finished(kind, Draft().adding(kind, raws(RECORD, {"id": "b", "day": None}))))
+OWN = {"id": ("id", "string"), "hours": ("hour.value", "double"), "day": ("day", "date")}
+
+
+def test_a_path_that_leads_nowhere_is_told_with_its_column(caplog: pytest.LogCaptureFixture) -> None:
+    kind = encoding(OWN)
+    draft = Draft().adding(kind, raws(RECORD, {"id": "b", "day": None})).encoded(kind)
+    kind.judge(draft.filled(), draft.records)
     (told,) = caplog.messages
-    assert told.startswith(
-        "columns['hours']: none of the 2 records of the first part has anything at hour.value."
-    )
-    # Once is enough, and a column that some parts have nothing for is not wrong.
-    finished(kind, Draft().adding(kind, raws({"id": "c"})))
-    assert caplog.messages == [told]
+    assert told.startswith("columns['hours']: none of the 2 records has anything at hour.value.")
+    found = rows(finished(kind, draft))
     assert [row["hours"] for row in found] == [None, None]
     assert json.loads(found[0]["_extra"])["hours"] == RECORD["hours"]
+
+
+@pytest.mark.parametrize(
+    ("own", "filled", "records"),
+    [(OWN, {"id", "hours", "day"}, 1000), (OWN, set(), 0), (None, set(), 1000)],
+    ids=["all are found", "no record", "columns of the catalogue"],
+)
+def test_nothing_is_wrong_with_columns_that_are_found_or_have_a_source(
+    caplog: pytest.LogCaptureFixture, own: Any, filled: set[str], records: int
+) -> None:
+    kind = ParquetEncoding(columns_for("/api/asset/v1/assets", columns=own), "fail")
+    kind.judge(filled, records)
+    assert caplog.messages == []
+
+
+def test_on_request_it_is_an_error_where_there_are_records_enough_to_be_sure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kind = encoding(OWN, on_bad_value="fail")
+    kind.judge({"id"}, 99)
+    assert "columns['hours']" in caplog.text
+    with pytest.raises(
+        IrisUnexpectedResponseError, match=r"columns\['hours'\].*; columns\['day'\].*100 records"
+    ):
+        kind.judge({"id"}, 100)
 
 
 def test_on_request_it_is_an_error_that_names_column_type_and_record_and_never_the_value() -> None:

@@ -53,7 +53,9 @@ def test_a_fleet_in_parquet_is_the_fleet_in_json_lines(iris: IrisEmulator, wante
 def test_killed_after_any_write_the_next_try_completes_it_with_every_record_once(
     iris: IrisEmulator, wanted: MakeRequest
 ) -> None:
-    request = wanted(query={"size": 500}, encoding=ParquetEncoding(columns_for(ASSETS)), part_bytes=1)
+    # A column that was found before the kill alone is found: else "fail" would fail it.
+    encoding = ParquetEncoding(columns_for(ASSETS, columns={"id": ("id", "string")}), "fail")
+    request = wanted(query={"size": 500}, encoding=encoding, part_bytes=1)
     whole = MemoryStore()
     Export(new_client(iris), request, whole).run()
     expected = [row["id"] for row in typed_result_of(whole.files)[1]]
@@ -91,6 +93,45 @@ def test_on_request_they_fail_the_export_and_no_result_is_published(
     with pytest.raises(IrisUnexpectedResponseError, match="'year' is declared as date"):
         Export(new_client(iris), wanted(encoding=ParquetEncoding(columns, "fail")), store).run()
     assert "_manifest.json" not in store.files
+
+
+def test_a_wrong_path_is_told_once_for_the_whole_result_and_loses_nothing(
+    iris: IrisEmulator, wanted: MakeRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    columns = columns_for(ASSETS, columns={"id": ("id", "string"), "made": ("productionYaer", "int64")})
+    store = MemoryStore()
+    Export(new_client(iris), wanted(encoding=ParquetEncoding(columns)), store).run()
+    (told,) = [one for one in caplog.messages if "columns[" in one]
+    assert told.startswith("columns['made']: none of the 1000 records has anything at productionYaer.")
+    manifest, rows = typed_result_of(store.files)
+    assert len(manifest["parts"]) > 3
+    assert all(row["made"] is None and "productionYear" in json.loads(row["_extra"]) for row in rows)
+
+
+def test_on_request_a_wrong_path_is_an_error_nothing_is_published_and_the_mended_run_is_right(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    def export(path: str) -> Export:
+        columns = columns_for(ASSETS, columns={"id": ("id", "string"), "made": (path, "int64")})
+        return Export(new_client(iris), wanted(encoding=ParquetEncoding(columns, "fail")), store)
+
+    store = MemoryStore()
+    with pytest.raises(
+        IrisUnexpectedResponseError, match=r"columns\['made'\]: none of the 1000 .* Mend the path"
+    ) as wrong:
+        export("productionYaer").run()
+    assert not wrong.value.transient
+    assert "_manifest.json" not in store.files
+    asked = iris.stats()["requests"]
+    with pytest.raises(IrisUnexpectedResponseError, match=r"columns\['made'\]: none of the 1000"):
+        export("productionYaer").run()
+    assert iris.stats()["requests"] - asked <= 1, (
+        "what came was kept: there is no more to ask for than a token"
+    )
+    export("productionYear").run()
+    manifest, rows = typed_result_of(store.files)
+    assert (manifest["records"], len({row["id"] for row in rows})) == (1000, 1000)
+    assert all(isinstance(row["made"], int) for row in rows)
 
 
 def test_an_empty_fleet_is_a_result_without_parts_that_knows_its_columns(

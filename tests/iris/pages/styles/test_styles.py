@@ -355,11 +355,6 @@ def test_a_cursor_that_no_number_can_hold_is_an_error_that_names_the_endpoint() 
         After().read(call(), {"after": None}, b'{"after":1e999,"content":[1]}')
 
 
-def test_the_same_cursor_again_is_an_error() -> None:
-    with pytest.raises(IrisPaginationError, match=r"same page again"):
-        After().read(call(), {"after": "a"}, b'{"after":"a","content":[1]}')
-
-
 # --- everything at once --------------------------------------------------------------------------------
 
 
