@@ -10,11 +10,10 @@ import itertools
 import random
 import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
-from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError
+from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArguments
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import CancelledError, Send, Sleep, Step
@@ -55,8 +54,8 @@ class IrisClient(ClientCore):
     ) -> None:
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
-        self._choosing = threading.Lock()
-        self._renewing: Future[Token] | None = None
+        self._asking = threading.Lock()
+        self._asked_last: Token | IrisError | None = None
         self._transport = BlockingTransport(self._clock)
         renew_after_fork(self)
 
@@ -69,8 +68,7 @@ class IrisClient(ClientCore):
     def renew(self) -> None:
         """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
         super().renew()
-        self._choosing = threading.Lock()
-        self._renewing = None
+        self._asking = threading.Lock()
         self._transport = BlockingTransport(self._clock)
 
     def close(self) -> None:
@@ -166,44 +164,32 @@ class IrisClient(ClientCore):
         return self._send(step.request) if isinstance(step, Send) else self._token(cancelled)
 
     def _token(self, cancelled: threading.Event | None = None) -> Token:
-        """Return the current token, or a new one: one request for it, and one outcome, however many threads ask."""
+        """Return the current token, or a new one: one request for it, and one outcome, however many threads ask.
+
+        A thread that is interrupted while it asks leaves no outcome, and the next one asks.
+        """
         token = self._tokens.usable()
         if token is not None:
             return token
-        with self._choosing:
+        before = self._asked_last
+        with self._asking:
             # Again, because another thread may have got one, or been refused, since.
             token = self._tokens.usable()
             if token is not None:
                 return token
-            renewing, is_ours = self._renewing or Future(), self._renewing is None
-            self._renewing = renewing
-        if is_ours:
-            self._renew_token(renewing, cancelled)
-        error = renewing.exception()
-        if error is not None:
+            outcome = self._asked_last
+            if outcome is None or outcome is before:
+                outcome = self._asked_last = self._ask_for_token(cancelled)
+        if isinstance(outcome, IrisError):
             # Each thread's own, because a traceback grows with every raise.
-            raise copy.copy(error)
-        return renewing.result()
+            raise copy.copy(outcome)
+        return outcome
 
-    def _renew_token(self, renewing: Future[Token], cancelled: threading.Event | None) -> None:
-        """Ask for a token, and tell all who wait for it what came of that."""
+    def _ask_for_token(self, cancelled: threading.Event | None) -> Token | IrisError:
         try:
-            token = self._drive(self._renewal(), cancelled)
+            return self._drive(self._renewal(), cancelled)
         except IrisError as error:
-            self._end_renewing()
-            renewing.set_exception(error.with_traceback(None))
-        except BaseException:
-            self._end_renewing()
-            renewing.set_exception(IrisNoAnswerError("The request for a token was interrupted", sent=False))
-            raise
-        else:
-            self._end_renewing()
-            renewing.set_result(token)
-
-    def _end_renewing(self) -> None:
-        # Not while another thread has looked for a token and not yet for who asks for one: it would ask too.
-        with self._choosing:
-            self._renewing = None
+            return error.with_traceback(None)
 
     def _send(self, request: Request) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""

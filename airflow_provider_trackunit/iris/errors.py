@@ -144,6 +144,8 @@ class IrisRateLimitError(IrisResponseError):
     """A limit of the API is used up until ``retry_after`` seconds from now (None: unknown)."""
 
     transient = True
+    #: Whether too many requests came at once, not a single one too soon: others may get through meanwhile.
+    of_rate: bool = False
 
 
 class IrisServerError(IrisResponseError):

@@ -97,7 +97,7 @@ SCENARIOS = {
     "a token endpoint that recovers": Scenario([fault("status", path="/token", status=503)], sleeps=[1.0]),
     "429 for a moment": Scenario([fault("rate_limit", retry_after="7")], requests=2, sleeps=[7.25]),
     "429 for long": Scenario([fault("rate_limit", retry_after="600")], IrisRateLimitError),
-    "429 without a word": Scenario([fault("rate_limit", times=2)], requests=3, sleeps=[1.0, 2.0]),
+    "429 without a word": Scenario([fault("rate_limit", times=2)], requests=3, sleeps=[1.0, 2.0, 0.25]),
     "429 of a metered URL": Scenario(
         [fault("rate_limit")], IrisRateLimitError, endpoint=EVENTS, arguments=POST
     ),

@@ -76,11 +76,11 @@ def test_a_fork_while_threads_hold_every_lock_and_are_on_the_way_leaves_the_chil
     waiting = threading.Thread(target=lambda: client.run(ASSETS, **ONE))
     waiting.start()
     deadline = time.monotonic() + 30
-    while client._renewing is None and time.monotonic() < deadline:
+    while not client._asking.locked() and time.monotonic() < deadline:
         time.sleep(0.001)
     turn = client._pacer.turn(client._call(METRICS)[1].counted(client._call(METRICS)[0]))
     assert turn.wait_s() == 0
-    with client._pacer._lock, client._tokens._lock, client._counting, client._choosing:
+    with client._pacer._lock, client._tokens._lock, client._counting:  # and the thread holds the fourth
         assert in_a_child(lambda: client.run(ASSETS, **ONE)) == 0
     turn.end()
     waiting.join()

@@ -304,7 +304,8 @@ def _hopeless(request: Request, wait_s: float) -> IrisRateLimitError:
 
 def _heed(error: IrisRateLimitError, turn: Turn, row: Endpoint, jitter: float) -> None:
     """Hold back all who share the limit that refused a request, and complete the error with what is known of it."""
-    if _is_of_rate(error, turn, row):
+    error.of_rate = _is_of_rate(error, turn, row)
+    if error.of_rate:
         turn.refuse(error.retry_after, jitter)
     else:
         error.retry_after = error.retry_after or row.wait_after_refusal_s()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import tenacity
 
 from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
-from airflow_provider_trackunit.iris.http.pacing.learning import LONGEST_PAUSE_OF_A_RATE_S
 from airflow_provider_trackunit.iris.http.steps import Sleep
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ _MOST_DOUBLED: Final = (
 
 # So often a request may be refused for its rate, while all others of the same limit get through, without that being an
 # attempt; one that is refused more often has something else in its way. Where few of the others get through it says as
-# much less: a refusal counts as their share. After each few it waits twice as long, or it would slow the others down again
-# and again.
+# much less: a refusal counts as their share. One that keeps all of them away for longer than the longest pause of our own
+# counts as so many of those. After each few it waits twice as long, or it would slow the others down again and again.
 _MOST_LET_OFF: Final = 32
 _FEW: Final = 4
 
@@ -129,7 +128,7 @@ class _Tries:
     """The attempts of one request so far.
 
     :param used: how many of them count
-    :param let_off: how many do not, each as the share of the others that got through
+    :param let_off: how many do not, each as the share of the others that got through, and more for a long pause
     :param refused: how many were refused for a rate
     :param pause_s: the wait before the next
     """
@@ -145,11 +144,11 @@ class _Tries:
         """Enter how an attempt failed; return whether there is another, and say so in the log."""
         if not isinstance(error, IrisError):
             return False
-        is_of_rate = _refused_for_a_rate(error)
+        is_of_rate = isinstance(error, IrisRateLimitError) and error.of_rate
         self.refused += is_of_rate
         share = self.share_let(self.refused) if is_of_rate and self.let_off < _MOST_LET_OFF else None
         is_let_off = share is not None
-        self.let_off += share or 0.0
+        self.let_off += (share or 0.0) * max(1.0, (error.retry_after or 0.0) / _LONGEST_WAIT_S)
         self.used += not is_let_off
         wait_s = self.rules.next_wait_s(self.used, error, self.let_off)
         if wait_s is None:
@@ -160,9 +159,3 @@ class _Tries:
         )
         log.warning("%s, next in %.1f s: %s", what, wait_s, error)
         return True
-
-
-def _refused_for_a_rate(error: IrisError) -> bool:
-    """Return whether IRIS itself refused, and for a while that is one of a rate: a metered call has one retry."""
-    is_refusal = isinstance(error, IrisRateLimitError) and error.status is not None
-    return is_refusal and (error.retry_after or 0.0) <= LONGEST_PAUSE_OF_A_RATE_S

@@ -159,6 +159,24 @@ def test_a_limit_survives_ten_thousand_other_urls_and_their_lanes_do_not() -> No
     assert pacer.turn(counted(kept)).wait_s() > 900_000
 
 
+def test_a_walk_over_many_urls_with_a_limit_each_is_no_slower_at_its_end() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+
+    def cpu_s_of(numbers: range) -> float:
+        began = time.process_time()
+        for number in numbers:
+            turn = pacer.turn(counted((f"url {number}", Rate(1, 1))))
+            assert turn.wait_s() == 0
+            turn.end()
+            turn.let()
+            clock.now += 0.005
+        return time.process_time() - began
+
+    first, *_, last = (cpu_s_of(range(begin, begin + 4000)) for begin in range(0, 12_000, 4000))
+    assert last <= 10 * first
+
+
 def test_of_a_pool_only_what_was_refused_is_held_back() -> None:
     clock = HandClock()
     pacer = Pacer(clock)
@@ -242,8 +260,8 @@ def test_an_end_that_a_signal_interrupts_is_entered_by_the_next() -> None:
     turn = pacer.turn(counted(limit))
     assert turn.wait_s() == 0
     turn.end()
-    lane = turn.lanes[0]
-    turn.lanes = InterruptedOnce(turn.lanes)
+    lane = turn.place.lanes[0]
+    turn.place.lanes = InterruptedOnce(turn.place.lanes)
     with pytest.raises(Interrupted):
         pacer.calls_left(counted(limit))
     pacer.calls_left(counted(limit))

@@ -164,6 +164,7 @@ def test_the_wait_that_is_slept_is_the_one_that_was_found_short_enough(jitter: t
 
 
 REFUSED = IrisRateLimitError("refused", status=429)
+REFUSED.of_rate = True
 
 
 def test_a_refusal_uses_up_no_attempt_while_others_get_through() -> None:

@@ -35,6 +35,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sized
+
     from airflow_provider_trackunit.iris.catalogue.limits import Rate
 
 # The smallest burst that a token bucket can have and still forgive a call for being early.
@@ -92,13 +94,12 @@ class KeptRate:
     """What is under way and what was answered of one documented rate.
 
     :param rate: the limit; the calls of a metered one go out as they come until its window is full
+    :param waited_for: the calls that left and whose end was not entered; who lets them leave keeps them
     """
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: Rate, waited_for: Sized) -> None:
         self._rate = rate
-        self._under_way = 0
-        # How many tokens are kept back for calls under way.
-        self._kept_back = 0
+        self._waited_for = waited_for
         # Of calls that were given up: when each is taken to have been answered, and its token to have been taken.
         self._answers_due: list[float] = []
         self._tokens_due: list[float] = []
@@ -124,8 +125,6 @@ class KeptRate:
 
     def leave(self, now: float) -> None:
         """Enter a call that leaves now."""
-        self._under_way += 1
-        self._kept_back += 1
         interval_s = self._rate.interval_s
         early = _EARLY if self._most_tokens == _TOKENS else _EARLY_BY_SPACING_ALONE
         self._even_at = max(self._even_at, now - early * interval_s) + interval_s
@@ -146,26 +145,34 @@ class KeptRate:
         heapq.heappush(self._tokens_due, max(now, left_at + self._round_trips.usual_s))
         self._settle(now)
 
+    @property
+    def _under_way(self) -> int:
+        return len(self._waited_for) + len(self._answers_due)
+
+    @property
+    def _kept_back(self) -> int:
+        """How many tokens are kept back for calls under way."""
+        return len(self._waited_for) + len(self._tokens_due)
+
     def _settle(self, now: float) -> None:
-        """Enter of the calls that were given up what is due."""
+        """Enter of the calls that were given up what is due. What a signal interrupts is entered again, not lost."""
         while self._answers_due and self._answers_due[0] <= now:
-            self._enter_answer(heapq.heappop(self._answers_due))
+            self._enter_answer(self._answers_due[0])
+            heapq.heappop(self._answers_due)
         while self._tokens_due and self._tokens_due[0] <= now:
-            self._take_token(heapq.heappop(self._tokens_due))
+            self._take_token(self._tokens_due[0])
+            heapq.heappop(self._tokens_due)
 
     def _enter_answer(self, at: float) -> None:
-        self._under_way -= 1
         self._answered.append(max(at, self._answered[-1]) if self._answered else at)
 
     def _take_token(self, at: float) -> None:
-        self._kept_back -= 1
         taken_at = max(at - self._round_trips.common_s, self._tokens_at)
         self._tokens = self._tokens_then(taken_at) - 1
         self._tokens_at = taken_at
 
     def forget_under_way(self) -> None:
-        """Count what was under way no longer: it comes back to another process."""
-        self._under_way = self._kept_back = 0
+        """Count what was given up no longer: it was sent by another process."""
         self._answers_due.clear()
         self._tokens_due.clear()
 

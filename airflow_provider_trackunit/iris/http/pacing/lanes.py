@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
 from airflow_provider_trackunit.iris.http.pacing.keeping import KeptRate
 from airflow_provider_trackunit.iris.http.pacing.learning import LearnedRate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_trackunit.iris.catalogue.limits import Rate
 
 # Whoever waits behind others for a rate that is only learned looks again so often: it may have grown.
@@ -24,11 +27,18 @@ _LOOK_FOR_ROOM_S: Final = 0.01
 _LOOK_FOR_ROOM_AT_MOST_S: Final = 0.1
 
 
-class Leaving(Protocol):
-    """What a lane knows of a turn."""
+@dataclass(slots=True, eq=False)
+class Place:
+    """The place of one request in its lanes: in their lines, then among those under way.
 
-    left_at: float | None
-    is_given_up: bool
+    :param turn: gives whoever ends it; None once nobody can
+    """
+
+    lanes: list[Lane]
+    turn: Callable[[], object | None] = lambda: None
+    left_at: float | None = None
+    #: Whether it ended without an answer.
+    is_given_up: bool = False
 
 
 class Lane:
@@ -38,10 +48,10 @@ class Lane:
     """
 
     def __init__(self, rate: Rate | None) -> None:
-        self.kept = None if rate is None else KeptRate(rate)
         self.learned = LearnedRate(None if rate is None else rate.calls / rate.per_s)
-        self.line: list[Leaving] = []
-        self.under_way: set[Leaving] = set()
+        self.line: list[Place] = []
+        self.under_way: set[Place] = set()
+        self.kept = None if rate is None else KeptRate(rate, self.under_way)
         self.is_metered = rate is not None and rate.metered
         self._interval_s = 0.0 if rate is None else rate.interval_s
 
@@ -52,9 +62,9 @@ class Lane:
             return max(learned, self.kept.earliest(now))
         return max(learned, now + _LOOK_FOR_ROOM_S) if self._is_cautious else learned
 
-    def expected(self, turn: Leaving, now: float) -> float:
-        """Return when a turn may come, after all that stand before it."""
-        before = self.line.index(turn) if turn in self.line else len(self.line)
+    def expected(self, place: Place, now: float) -> float:
+        """Return when one may leave, after all that stand before it."""
+        before = self.line.index(place) if place in self.line else len(self.line)
         behind_s = before * max(self._interval_s, self.learned.interval_s)
         if self.kept is None:
             behind_s = min(behind_s, _LOOK_AGAIN_S)
@@ -63,23 +73,32 @@ class Lane:
             behind_s = max(behind_s, min(by_room_s, _LOOK_FOR_ROOM_AT_MOST_S))
         return self.earliest(now) + behind_s
 
-    def leave(self, turn: Leaving, now: float) -> None:
-        """Enter that a turn came."""
-        self.step_out(turn)
-        self.under_way.add(turn)
+    def leave(self, place: Place, now: float) -> None:
+        """Enter that one leaves."""
+        self.under_way.add(place)
+        self.step_out(place)
         self.learned.leave(now)
         if self.kept is not None:
             self.kept.leave(now)
 
-    def end(self, turn: Leaving, now: float) -> None:
-        """Enter that a turn was answered, was given up, or does not come. A second time it does nothing."""
-        self.step_out(turn)
-        if turn not in self.under_way:
+    def end(self, place: Place, now: float) -> None:
+        """Enter that one was answered, was given up, or does not leave. A second time it does nothing.
+
+        What a signal interrupts on the way is entered again: that counts a call twice for a while, and none too few.
+        """
+        self.step_out(place)
+        if place not in self.under_way:
             return
-        self.under_way.remove(turn)
-        if self.kept is not None and turn.left_at is not None:
-            enter = self.kept.give_up if turn.is_given_up else self.kept.come_back
-            enter(now, turn.left_at)
+        if self.kept is not None and place.left_at is not None:
+            enter = self.kept.give_up if place.is_given_up else self.kept.come_back
+            enter(now, place.left_at)
+        self.under_way.remove(place)
+
+    def give_up_lost(self, now: float) -> None:
+        """Give up those that nobody is there to end: the handler of a signal raised where it was to be entered."""
+        for place in [one for one in (*self.line, *self.under_way) if one.turn() is None]:
+            place.is_given_up = True
+            self.end(place, now)
 
     def forget_under_way(self) -> None:
         """Let nobody wait, and nobody be under way: they are in another process, whoever ends their turns here."""
@@ -88,10 +107,10 @@ class Lane:
         if self.kept is not None:
             self.kept.forget_under_way()
 
-    def step_out(self, turn: Leaving) -> None:
-        """Let a turn wait no longer."""
-        if turn in self.line:
-            self.line.remove(turn)
+    def step_out(self, place: Place) -> None:
+        """Let one wait no longer."""
+        if place in self.line:
+            self.line.remove(place)
 
     def is_idle(self, now: float) -> bool:
         """Return whether nothing is lost when the lane is forgotten."""

@@ -53,17 +53,17 @@ _LEAST_PER_S: Final = 0.5
 # A longer pause is that of a budget, and says nothing about a rate.
 LONGEST_PAUSE_OF_A_RATE_S: Final = 60.0
 
-# The pause after a refusal that names none: the shortest window that is documented anywhere, and twice as long after
-# each refusal with no answer in between.
+# The pause after a refusal that names none, or a shorter one: the shortest window that is documented anywhere, and twice
+# as long after each refusal with no answer in between.
 _OWN_PAUSE_S: Final = 1.0
 _LONGEST_OWN_PAUSE_S: Final = 30.0
 
-# By how much of it, or of a second, a pause is longer at the most that follows two others with no answer in between. Who
+# By how much of it, or of a second, a pause is longer at the most that follows another with no answer in between. Who
 # comes back at an even pace can meet a bucket that somebody else empties at an even pace when it is empty, every time.
 _ON_TOP: Final = 0.25
 
-# So many pauses with no answer in between do not count as time in which nothing got through: nobody asked then.
-_PAUSES_IN_VAIN: Final = 8
+# So much of the pauses with no answer in between does not count as time in which nothing got through: nobody asked then.
+_MOST_PAUSED_S: Final = 480.0
 
 # The first guess is made from the answers of one such window, and no more of them than this.
 _GUESSED_FROM_S: Final = 1.0
@@ -96,7 +96,9 @@ class LearnedRate:
         self._even_at = -math.inf
         self._held_until = -math.inf
         self._own_pause_s = 0.0
-        self._pauses_in_vain_s: deque[float] = deque()
+        # How long the pauses were since a call was let through.
+        self._paused_s = 0.0
+        self._paused_at = -math.inf
         # How many calls a small bucket can have held, while its rate is searched; else 0.
         self._bucket = 0
         self._borne = 0
@@ -130,7 +132,7 @@ class LearnedRate:
         self._answered.append(now)
         self.let_through += 1
         self._own_pause_s = 0.0
-        self._pauses_in_vain_s.clear()
+        self._paused_s = 0.0
         self.in_vain = 0
         if waited and self._per_s < math.inf:
             self._in_use_s += min(now - before, 2 * self.interval_s)
@@ -144,17 +146,19 @@ class LearnedRate:
 
         :param left_at: when the refused call left
         :param pause_s: how long to keep away, as the server said
-        :param jitter: by how much that is longer, from 0 to 1, once two pauses were in vain
+        :param jitter: by how much that is longer, from 0 to 1, once a pause was in vain
         """
         self.refused += 1
-        is_new = left_at > self._cut_at
+        is_new = left_at > self._paused_at
         if is_new:
             self._own_pause_s = min(max(2 * self._own_pause_s, _OWN_PAUSE_S), _LONGEST_OWN_PAUSE_S)
-        pause_s = pause_s or max(self._own_pause_s, _OWN_PAUSE_S)
-        if is_new and pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
-            self._cut(now, pause_s)
-            self._note_pause(now, pause_s, jitter)
+        if pause_s is None or pause_s < _OWN_PAUSE_S:
+            pause_s = max(self._own_pause_s, _OWN_PAUSE_S)
         self.hold(now + pause_s)
+        if is_new:
+            if pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
+                self._cut(now, pause_s)
+            self._note_pause(now, pause_s, jitter)
         return pause_s
 
     def is_in_use(self, now: float) -> bool:
@@ -162,18 +166,20 @@ class LearnedRate:
 
         Of late is a minute in which calls may leave.
         """
-        held_s = sum(self._pauses_in_vain_s)
-        return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S + held_s
+        paused_s = min(self._paused_s, _MOST_PAUSED_S)
+        return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S + paused_s
 
     def _note_pause(self, now: float, pause_s: float, jitter: float) -> None:
-        if len(self._pauses_in_vain_s) > 1:
+        if self._paused_s:
             self.hold(max(now + pause_s, self._even_at) + jitter * _ON_TOP * min(pause_s, 1.0))
-        if len(self._pauses_in_vain_s) < _PAUSES_IN_VAIN:
-            self._pauses_in_vain_s.append(pause_s)
+        self._paused_at = now
+        self._paused_s += pause_s
         self.in_vain += not self.is_in_use(now)
 
     def is_idle(self, now: float) -> bool:
-        """Return whether what was learned is too old to matter."""
+        """Return whether nothing was learned, or what was learned is too old to matter."""
+        if self._per_s == math.inf:
+            return self._held_until <= now
         last = max(self._answered[-1] if self._answered else -math.inf, self._cut_at)
         return max(self._held_until, last + LONGEST_PAUSE_OF_A_RATE_S) <= now
 

@@ -13,20 +13,20 @@ import json
 import math
 import threading
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from weakref import WeakValueDictionary
 
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
-from airflow_provider_trackunit.iris.http.pacing.lanes import Lane
+from airflow_provider_trackunit.iris.http.pacing.lanes import Lane, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
 
-# Idle lanes are dropped once there are this many, and of the URLs that are counted one by one only so many are kept in
+# Idle lanes are dropped once there are this many, or twice as many as were in use the last time; of the URLs that are counted one by one only so many are kept in
 # mind: a walk over 100 000 URLs with a limit each must not grow.
 _MOST_REMEMBERED: Final = 4096
 
@@ -37,17 +37,14 @@ _SHORTEST_WAIT_S: Final = 1e-4
 _LONGEST_HOLD_S: Final = 3600.0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Turn:
     """The turn of one request, in all that it counts in."""
 
     pacer: Pacer
-    lanes: list[Lane]
+    place: Place
     one_by_one: tuple[str, ...]
-    left_at: float | None = None
     has_waited: bool = False
-    #: Whether it ended without an answer.
-    is_given_up: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
 
@@ -58,7 +55,7 @@ class Turn:
     @property
     def in_vain(self) -> int:
         """How often requests that share its limits were refused since one was let through, and while none was of late."""
-        return max((lane.learned.in_vain for lane in self.lanes), default=0)
+        return max((lane.learned.in_vain for lane in self.place.lanes), default=0)
 
     def end(self) -> None:
         """Enter that the request was answered."""
@@ -66,7 +63,7 @@ class Turn:
 
     def give_up(self) -> None:
         """Enter that nobody waits for an answer any more, or that it does not leave."""
-        self.is_given_up = True
+        self.place.is_given_up = True
         self.pacer.end(self)
 
     def let(self) -> None:
@@ -125,9 +122,10 @@ class Pacer:
         self._clock = clock
         self._latest = -math.inf
         self._lanes: dict[str, Lane] = {}
+        self._look_for_idle_at = _MOST_REMEMBERED
         self._one_by_one: dict[str, float] = {}
-        # The turns that have ended, each with when: entered before anything else is.
-        self._ended: deque[tuple[Turn, float]] = deque()
+        # What has ended, each with when: entered before anything else is.
+        self._ended: deque[tuple[Place, float]] = deque()
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -138,7 +136,7 @@ class Pacer:
     def renew(self) -> None:
         """Begin again in a child process: who waited or was on the way there is not here."""
         self._lock = threading.Lock()
-        self._now()  # what was answered before the fork was counted, and counts here too
+        self._catch_up()  # what was answered before the fork was counted, and counts here too
         for lane in self._lanes.values():
             lane.forget_under_way()
 
@@ -152,18 +150,21 @@ class Pacer:
         """Return a turn for a request that counts in these limits."""
         with self._lock:
             lanes = [self._lane(name, rate) for name, rate in counted.paced]
-        return Turn(self, lanes, counted.one_by_one)
+        turn = Turn(self, Place(lanes), counted.one_by_one)
+        turn.place.turn = weakref.ref(turn)
+        return turn
 
     def others(self, counted: Counted) -> Others:
         """Return what becomes from now on of requests that count in these limits."""
         with self._lock:
             lanes = [self._lane(name, rate) for name, rate in counted.paced]
-            return Others(self, [(lane, lane.learned.let_through, lane.learned.refused) for lane in lanes])
+            before = [(lane, lane.learned.let_through, lane.learned.refused) for lane in lanes]
+        return Others(self, before)
 
     def share_let(self, others: Others, own_refusals: int) -> float | None:
         """Return what :meth:`Others.share_let` says."""
         with self._lock:
-            now = self._now()
+            now = self._catch_up()
             shares = [
                 _share(lane.learned.let_through - let, lane.learned.refused - refused - own_refusals)
                 for lane, let, refused in others.before
@@ -177,7 +178,7 @@ class Pacer:
         What other processes sent is not known here, and a pool of calls beyond a rate says nothing of what is left of it.
         """
         with self._lock:
-            now = self._now()
+            now = self._catch_up()
             lanes = [self._lane(name, rate) for name, rate in counted.paced]
             left = [lane.kept.calls_left(now) for lane in lanes if lane.kept is not None and lane.is_metered]
         return min(left, default=None)
@@ -185,17 +186,9 @@ class Pacer:
     def ask(self, turn: Turn) -> float:
         """Return the wait of a turn, as :meth:`Turn.wait_s` says."""
         with self._lock:
-            now = self._now()
-            held_until = max((self._one_by_one.get(name, now) for name in turn.one_by_one), default=now)
-            if held_until > now:
-                return held_until - now  # in no line: those behind may be of other URLs
-            at = max((lane.earliest(now) for lane in turn.lanes), default=now)
-            if at <= now and (turn.has_waited or not any(lane.line for lane in turn.lanes)):
-                self._leave(turn, now)
-                return 0.0
-            self._line_up(turn)
-            at = max([at, *(lane.expected(turn, now) for lane in turn.lanes)])
-            return max(at - now, _SHORTEST_WAIT_S)
+            now = self._catch_up()
+            ask_again_at = self._leave_or_line_up(turn, now)
+        return ask_again_at - now
 
     def end(self, turn: Turn) -> None:
         """Enter the end of a turn, as :meth:`Turn.end` says. A second time it does nothing.
@@ -203,38 +196,53 @@ class Pacer:
         Takes no lock: a task that its event loop left behind ends its turn when it is collected as garbage, and that can
         be at any line of this class, in the very thread that holds the lock.
         """
-        self._ended.append((turn, max(self._latest, self._clock())))
+        self._ended.append((turn.place, max(self._latest, self._clock())))
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
         with self._lock:
-            now = self._now()
-            for lane in turn.lanes:
+            now = self._catch_up()
+            for lane in turn.place.lanes:
                 lane.learned.let(now, waited=turn.has_waited)
 
     def refuse(self, turn: Turn, pause_s: float | None, jitter: float) -> None:
         """Enter what :meth:`Turn.refuse` says."""
         pause_s = None if pause_s is None else min(pause_s, _LONGEST_HOLD_S)
         with self._lock:
-            now = self._now()
-            for lane in turn.lanes:
-                left_at = now if turn.left_at is None else turn.left_at
+            now = self._catch_up()
+            left_at = now if turn.place.left_at is None else turn.place.left_at
+            for lane in turn.place.lanes:
                 lane.learned.refuse(now, left_at, pause_s, jitter)
 
     def hold(self, turn: Turn, pause_s: float) -> None:
         """Enter what :meth:`Turn.hold` says."""
         with self._lock:
-            until = self._now() + min(pause_s, _LONGEST_HOLD_S)
+            until = self._catch_up() + min(pause_s, _LONGEST_HOLD_S)
             for name in turn.one_by_one:
                 self._one_by_one[name] = until
-            for lane in turn.lanes:
+            for lane in turn.place.lanes:
                 if lane.is_metered:
                     lane.learned.hold(until)
 
+    def _leave_or_line_up(self, turn: Turn, now: float) -> float:
+        """Return when to ask again; now, when the turn has come."""
+        held_until = max((self._one_by_one.get(name, now) for name in turn.one_by_one), default=now)
+        if held_until > now:
+            return held_until  # in no line: those behind may be of other URLs
+        lanes = turn.place.lanes
+        at = max((lane.earliest(now) for lane in lanes), default=now)
+        if at <= now and (turn.has_waited or not any(lane.line for lane in lanes)):
+            self._leave(turn, now)
+            return now
+        for lane in lanes:
+            lane.give_up_lost(now)
+        self._line_up(turn)
+        return max([at, now + _SHORTEST_WAIT_S, *(lane.expected(turn.place, now) for lane in lanes)])
+
     def _leave(self, turn: Turn, now: float) -> None:
-        turn.left_at = now
-        for lane in turn.lanes:
-            lane.leave(turn, now)
+        turn.place.left_at = now
+        for lane in turn.place.lanes:
+            lane.leave(turn.place, now)
         turn.was_asked_before = any(name in self._one_by_one for name in turn.one_by_one)
         for name in turn.one_by_one:
             self._one_by_one[name] = now
@@ -243,17 +251,17 @@ class Pacer:
 
     def _line_up(self, turn: Turn) -> None:
         turn.has_waited = True
-        for lane in turn.lanes:
-            if turn not in lane.line:
-                lane.line.append(turn)
+        for lane in turn.place.lanes:
+            if turn.place not in lane.line:
+                lane.line.append(turn.place)
 
-    def _now(self) -> float:
-        """Return the time, which never goes back, whatever the clock does; all turns that have ended are entered then."""
+    def _catch_up(self) -> float:
+        """Enter what has ended, and return the time, which never goes back, whatever the clock does."""
         self._latest = max(self._latest, self._clock())
         while self._ended:
-            turn, at = self._ended[0]
-            for lane in turn.lanes:
-                lane.end(turn, at)
+            place, at = self._ended[0]
+            for lane in place.lanes:
+                lane.end(place, at)
             # Only now: an exception of a signal handler on the way would lose it, and it would be under way for ever.
             self._ended.popleft()
         return self._latest
@@ -261,9 +269,10 @@ class Pacer:
     def _lane(self, name: str, rate: Rate | None) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
-            if len(self._lanes) >= _MOST_REMEMBERED:
-                now = self._now()
+            if len(self._lanes) >= self._look_for_idle_at:
+                now = self._catch_up()
                 self._lanes = {key: one for key, one in self._lanes.items() if not one.is_idle(now)}
+                self._look_for_idle_at = max(_MOST_REMEMBERED, 2 * len(self._lanes))
             lane = self._lanes[name] = Lane(rate)
         return lane
 
@@ -272,7 +281,7 @@ class _Pacers:
     """The pacers of this process."""
 
     def __init__(self) -> None:
-        self._living: WeakValueDictionary[str, Pacer] = WeakValueDictionary()
+        self._living: weakref.WeakValueDictionary[str, Pacer] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
         renew_after_fork(self)
 

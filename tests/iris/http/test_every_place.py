@@ -1,0 +1,69 @@
+"""An exception of a signal handler at any place of a request: the next request of the account goes out all the same."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_trackunit.iris.errors import IrisError
+from airflow_provider_trackunit.iris.http.wire import Response
+from tests.fuzz.wires import JSON, wired
+from tests.iris.export.every_place import Interrupted, Places
+
+if TYPE_CHECKING:
+    from airflow_provider_trackunit.iris.http.wire import Request
+    from tests.fuzz.wires import WiredClient
+
+# One call a second for each asset: a single call that is under way for ever is in the way of all others.
+LOCATION = "/api/location/v1/locations/a1"
+
+
+def new_client(answers: list[int]) -> WiredClient:
+    """Return a client that gets answers with these statuses, and then good ones."""
+    left = list(answers)
+
+    def answer(_request: Request) -> Response:
+        return Response(left.pop(0) if left else 200, JSON, b"{}")
+
+    return wired(answer)
+
+
+def ask(client: WiredClient) -> None:
+    with suppress(IrisError):
+        client.run(LOCATION)
+
+
+def interrupted(client: WiredClient, places: Places) -> None:
+    with suppress(Interrupted), places:
+        ask(client)
+
+
+def places_of(answers: list[int]) -> int:
+    """Return how many places a request comes to, once what is remembered for good is remembered."""
+    for _ in range(2):
+        places = Places()
+        interrupted(new_client(answers), places)
+    return places.count
+
+
+@pytest.mark.parametrize("answers", [[], [401], [429]], ids=["answered", "renewed", "refused"])
+def test_a_request_that_is_interrupted_anywhere_holds_no_other_up(answers: list[int]) -> None:
+    held_up = []
+    count = places_of(answers)
+    gc.freeze()  # so that a collection looks at little
+    for number in range(1, count + 1, 2):
+        client, places = new_client(answers), Places(number)
+        interrupted(client, places)
+        gc.collect()  # the traceback of the exception can be part of a circle, and holds on to the turn
+        # In a thread, because a lock that is still held would stop it.
+        other = threading.Thread(target=ask, args=(client,), daemon=True)
+        other.start()
+        other.join(timeout=5)
+        if other.is_alive() or client._clock() - 1000.0 > 3.0:
+            held_up.append(f"{places.hit} at {places.where}")
+    gc.unfreeze()
+    assert held_up == []
