@@ -82,7 +82,7 @@ def defer_while_limited(
     safe: bool,
     state: Mapping[str, Any] | None = None,
 ) -> None:
-    """Defer the task until the moment that the error names, and then call its ``resume`` with the context and the event.
+    """Defer the task until the moment that the error names; its ``resume`` then gets the context and the event.
 
     It returns where a deferral makes no sense, for the caller to raise.
 

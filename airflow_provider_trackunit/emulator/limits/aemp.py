@@ -13,7 +13,7 @@ from airflow_provider_trackunit.emulator.serving.routing import Call, Limit
 
 
 def _limit(name: str, switch: str, bucket: Callable[[Call], str]) -> Limit:
-    """Return a limit of as many calls in a second as the switch says, and of one in a quarter of an hour for each bucket."""
+    """Return a limit of as many calls in a second as the switch says, and of one a bucket in a quarter of an hour."""
     per_second = counted(name, switch, SECOND_S, lambda _call: ())
     return lambda call: per_second(call) or _url(call, bucket(call))
 

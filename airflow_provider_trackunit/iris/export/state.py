@@ -6,10 +6,11 @@ interruption, wherever it comes, leaves the one or the other, and both tell the 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_trackunit.iris.export.formats.draft import Draft, add_counts
+from airflow_provider_trackunit.iris.export.formats.draft import Draft
 from airflow_provider_trackunit.iris.pages.frontier import Frontier
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class State:
         return replace(
             self,
             parts=(*self.parts, part),
-            bad_values=add_counts(dict(self.bad_values), draft.bad_values()),
+            bad_values=Counter(self.bad_values) + draft.bad_values(),
             filled=self.filled | draft.filled(),
         ).kept()
 

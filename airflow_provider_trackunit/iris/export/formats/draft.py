@@ -6,6 +6,7 @@ So a draft of any moment can be finished, whatever was tried on it since. Pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,7 +58,7 @@ class Encoding(Protocol):
         """What the manifest says of it."""
         ...
 
-    def encode(self, lines: bytes, before: Any) -> Any:
+    def encode(self, lines: bytes, before: Any) -> Block:
         """Return the block of these lines.
 
         :param before: the block before it in the part, None for the first
@@ -118,23 +119,16 @@ class Draft:
         block = encoding.encode(b"".join(self.lines), self.blocks[-1] if self.blocks else None)
         return Draft((*self.blocks, block), records=self.records, raw_bytes=self.raw_bytes)
 
-    def bad_values(self) -> dict[str, int]:
+    def bad_values(self) -> Counter[str]:
         """Return how many values of each column did not fit, in what is encoded."""
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
         for block in self.blocks:
-            add_counts(found, block.bad_values)
+            found.update(block.bad_values)
         return found
 
     def filled(self) -> frozenset[str]:
         """Return the columns that something was found for, in what is encoded."""
         return frozenset().union(*(block.filled for block in self.blocks))
-
-
-def add_counts(counts: dict[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """Add counts to others by their names, and return those."""
-    for name, count in more.items():
-        counts[name] = counts.get(name, 0) + count
-    return counts
 
 
 def request_member(path_params: Mapping[str, Any]) -> bytes:

@@ -42,7 +42,7 @@ class After(Unnumbered):
         return call if after is None else call.with_query(after=after)
 
     def read(self, call: Call, cursor: Cursor, body: bytes) -> Page:
-        """Return the page; neither a short nor an empty one is the last, unless ``after`` stands still with an empty one."""
+        """Return the page; neither a short nor an empty one is the last, unless ``after`` stands still with it."""
         members = read_members(call, body)
         records = read_records(call, members, self.record_key)
         after = text(call, members, "after")

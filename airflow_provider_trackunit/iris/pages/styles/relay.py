@@ -87,12 +87,11 @@ class Relay(Unnumbered):
             records = [edge.node for edge in decode_as(call, connection["edges"], list[_Edge])]
         else:
             records = decode_as(call, connection["nodes"], list[msgspec.Raw])
-        following = info.end_cursor if info.has_next_page else None
         if info.has_next_page:
             self._refuse_dead_end(call, cursor, info.end_cursor)
         return Page(
             raw_records=records,
-            next=None if following is None else {"endCursor": following},
+            next={"endCursor": info.end_cursor} if info.has_next_page else None,
             announced=whole_number({"count": info.count}, "count"),
             body=body,
         )
