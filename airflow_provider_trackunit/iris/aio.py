@@ -157,21 +157,21 @@ class AsyncIrisClient(ClientCore):
         """Do what the steps say, and return what they come to."""
         await self._be_on_this_loop()
         connections = self._connections
-        step = next(steps)
-        while True:
-            try:
-                outcome = await self._do(step, connections)
-            except IrisError as error:
-                step = steps.throw(error)
-                continue
-            except BaseException:
-                steps.close()  # whoever is cancelled gives its turn back
-                raise
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                result: _T = end.value
-                return result
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    outcome = await self._do(step, connections)
+                except IrisError as error:
+                    step = steps.throw(error)
+                    continue
+                try:
+                    step = steps.send(outcome)
+                except StopIteration as end:
+                    result: _T = end.value
+                    return result
+        finally:
+            steps.close()  # whoever is cancelled gives its turn back
 
     async def _do(self, step: Step, connections: LoopConnections) -> Any:
         """Do one step of a request.
@@ -193,7 +193,8 @@ class AsyncIrisClient(ClientCore):
         token = self._tokens.usable()
         if token is not None:
             return token
-        if self._renewing is None:
+        # One that is over may still be here: what a signal's handler raised kept it from being taken away.
+        if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._drive(self._renewal()))
             self._renewing.add_done_callback(self._renewed)
         renewing = self._renewing

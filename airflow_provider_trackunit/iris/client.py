@@ -10,6 +10,7 @@ import itertools
 import random
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL
@@ -34,6 +35,18 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
+@dataclass(slots=True, eq=False)
+class _Renewal:
+    """One renewal of the token, for all threads that come until it is over.
+
+    :param lock: held by the one that asks; the others wait for it, and nobody who comes later stands before them
+    :param outcome: what came of it; None until then, and when the one that asked was interrupted
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    outcome: Token | IrisError | None = None
+
+
 class IrisClient(ClientCore):
     """Calls IRIS: authenticated, paced, retried and paged.
 
@@ -54,8 +67,7 @@ class IrisClient(ClientCore):
     ) -> None:
         super().__init__(credentials, base_url, clock=clock, chance=chance, **limits)
         self._sleep = sleep
-        self._asking = threading.Lock()
-        self._asked_last: Token | IrisError | None = None
+        self._renewing = _Renewal()
         self._transport = BlockingTransport(self._clock)
         renew_after_fork(self)
 
@@ -68,7 +80,7 @@ class IrisClient(ClientCore):
     def renew(self) -> None:
         """Begin again in a child process: with connections and locks of its own, and the token of the parent."""
         super().renew()
-        self._asking = threading.Lock()
+        self._renewing = _Renewal()
         self._transport = BlockingTransport(self._clock)
 
     def close(self) -> None:
@@ -140,21 +152,21 @@ class IrisClient(ClientCore):
 
     def _drive(self, steps: Generator[Step, Any, _T], cancelled: threading.Event | None = None) -> _T:
         """Do what the steps say, and return what they come to."""
-        step = next(steps)
-        while True:
-            try:
-                outcome = self._do(step, cancelled)
-            except IrisError as error:
-                step = steps.throw(error)
-                continue
-            except BaseException:
-                steps.close()  # whoever is interrupted gives its turn back
-                raise
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                result: _T = end.value
-                return result
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    outcome = self._do(step, cancelled)
+                except IrisError as error:
+                    step = steps.throw(error)
+                    continue
+                try:
+                    step = steps.send(outcome)
+                except StopIteration as end:
+                    result: _T = end.value
+                    return result
+        finally:
+            steps.close()  # whoever is interrupted gives its turn back
 
     def _do(self, step: Step, cancelled: threading.Event | None) -> Any:
         if cancelled is not None and cancelled.is_set():
@@ -171,15 +183,15 @@ class IrisClient(ClientCore):
         token = self._tokens.usable()
         if token is not None:
             return token
-        before = self._asked_last
-        with self._asking:
-            # Again, because another thread may have got one, or been refused, since.
-            token = self._tokens.usable()
-            if token is not None:
-                return token
-            outcome = self._asked_last
-            if outcome is None or outcome is before:
-                outcome = self._asked_last = self._ask_for_token(cancelled)
+        renewal = self._renewing
+        with renewal.lock:
+            outcome = renewal.outcome
+            if outcome is None:
+                # Again, because a renewal may have ended between the two looks.
+                outcome = self._tokens.usable() or self._ask_for_token(cancelled)
+                # In this order: one that is over and still the current would give its outcome for ever.
+                self._renewing = _Renewal()
+                renewal.outcome = outcome
         if isinstance(outcome, IrisError):
             # Each thread's own, because a traceback grows with every raise.
             raise copy.copy(outcome)

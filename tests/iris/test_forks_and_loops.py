@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from airflow_provider_trackunit.emulator import IrisEmulator
+    from airflow_provider_trackunit.iris.http.tokens import Token
 
 ASSETS = "/api/asset/v1/assets"
 METRICS = "/api/time-series/v1/assets/a1/metrics"
@@ -76,7 +77,7 @@ def test_a_fork_while_threads_hold_every_lock_and_are_on_the_way_leaves_the_chil
     waiting = threading.Thread(target=lambda: client.run(ASSETS, **ONE))
     waiting.start()
     deadline = time.monotonic() + 30
-    while not client._asking.locked() and time.monotonic() < deadline:
+    while not client._renewing.lock.locked() and time.monotonic() < deadline:
         time.sleep(0.001)
     turn = client._pacer.turn(client._call(METRICS)[1].counted(client._call(METRICS)[0]))
     assert turn.wait_s() == 0
@@ -312,6 +313,35 @@ def test_a_fork_while_a_thread_of_a_walk_looks_whether_it_is_cancelled_leaves_th
     crew = Crew(lambda *_: pytest.fail("no errand was given"), 4)
     with crew._cancelled._cond:  # type: ignore[attr-defined]  # its lock, which has no other name
         assert in_a_child(crew.cancel) == 0
+
+
+class InterruptedClient(AsyncIrisClient):
+    """Whose first renewal of a token is interrupted by a signal when it is over."""
+
+    is_over = False
+
+    def _renewed(self, task: asyncio.Task[Token]) -> None:
+        if not self.is_over:
+            self.is_over = True
+            raise InterruptedError
+        super()._renewed(task)
+
+
+def test_a_token_is_renewed_although_a_signal_interrupted_the_end_of_a_renewal(
+    iris_emulator: IrisEmulator,
+) -> None:
+    client = InterruptedClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        await one(client)
+        assert client.is_over
+        iris_emulator.revoke_tokens()
+        await one(client)
+        await client.close()
+
+    asyncio.run(main())
+    assert client.token_requests == 2
 
 
 def test_a_task_that_waits_for_a_token_can_be_cancelled_and_the_others_get_it(

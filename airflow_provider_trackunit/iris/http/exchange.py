@@ -224,10 +224,10 @@ class ClientCore:
                 yield Sleep(wait_s)
             sent = request.with_token(token.value)
             response = yield Send(sent)
+            turn.end()
         except BaseException:
             turn.give_up()
             raise
-        turn.end()
         return _Exchanged(token, sent, response, turn)
 
     def _refuse_long_wait(self, wait_s: float, request: Request) -> None:

@@ -37,9 +37,14 @@ def ask(client: WiredClient) -> None:
         client.run(LOCATION)
 
 
-def interrupted(client: WiredClient, places: Places) -> None:
-    with suppress(Interrupted), places:
-        ask(client)
+def interrupted(client: WiredClient, places: Places) -> Interrupted | None:
+    """Interrupt a request, and return the exception, which holds on to all frames on its way."""
+    try:
+        with places:
+            ask(client)
+    except Interrupted as error:
+        return error
+    return None
 
 
 def places_of(answers: list[int]) -> int:
@@ -57,8 +62,12 @@ def test_a_request_that_is_interrupted_anywhere_holds_no_other_up(answers: list[
     gc.freeze()  # so that a collection looks at little
     for number in range(1, count + 1, 2):
         client, places = new_client(answers), Places(number)
-        interrupted(client, places)
-        gc.collect()  # the traceback of the exception can be part of a circle, and holds on to the turn
+        kept = interrupted(client, places)  # as Airflow keeps it for the callbacks of a failure
+        if places.hit == "jump backwards":
+            # The tracer raises behind the jump, at what can be the one instruction of a "try" that no handler covers;
+            # a signal comes before that.
+            del kept
+            gc.collect()
         # In a thread, because a lock that is still held would stop it.
         other = threading.Thread(target=ask, args=(client,), daemon=True)
         other.start()

@@ -159,6 +159,18 @@ def test_a_limit_survives_ten_thousand_other_urls_and_their_lanes_do_not() -> No
     assert pacer.turn(counted(kept)).wait_s() > 900_000
 
 
+def test_a_limit_is_kept_by_a_turn_that_was_given_out_before_ten_thousand_others() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    limit = ("a", Rate(1, 1))
+    early = pacer.turn(counted(limit))  # and its token is renewed meanwhile
+    for number in range(10_000):
+        send(pacer, clock, (f"url {number}", Rate(1, 1)))
+        clock.now += 0.1
+    send(pacer, clock, limit)
+    assert early.wait_s() > 0
+
+
 def test_a_walk_over_many_urls_with_a_limit_each_is_no_slower_at_its_end() -> None:
     clock = HandClock()
     pacer = Pacer(clock)

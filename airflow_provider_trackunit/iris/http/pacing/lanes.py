@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_trackunit.iris.catalogue.limits import MAX_CONCURRENCY
@@ -31,10 +31,11 @@ _LOOK_FOR_ROOM_AT_MOST_S: Final = 0.1
 class Place:
     """The place of one request in its lanes: in their lines, then among those under way.
 
+    :param lanes: none before it is first asked whether it may leave
     :param turn: gives whoever ends it; None once nobody can
     """
 
-    lanes: list[Lane]
+    lanes: list[Lane] = field(default_factory=list)
     turn: Callable[[], object | None] = lambda: None
     left_at: float | None = None
     #: Whether it ended without an answer.

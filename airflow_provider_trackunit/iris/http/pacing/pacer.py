@@ -24,10 +24,10 @@ from airflow_provider_trackunit.iris.http.pacing.lanes import Lane, Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
+    from airflow_provider_trackunit.iris.catalogue.limits import Counted
 
-# Idle lanes are dropped once there are this many, or twice as many as were in use the last time; of the URLs that are counted one by one only so many are kept in
-# mind: a walk over 100 000 URLs with a limit each must not grow.
+# Idle lanes are dropped once there are this many, or twice as many as were in use the last time; of the URLs that are
+# counted one by one only so many are kept in mind: a walk over 100 000 URLs with a limit each must not grow.
 _MOST_REMEMBERED: Final = 4096
 
 # A time of which less is left than a clock shows is over.
@@ -43,7 +43,7 @@ class Turn:
 
     pacer: Pacer
     place: Place
-    one_by_one: tuple[str, ...]
+    counted: Counted
     has_waited: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
@@ -148,16 +148,14 @@ class Pacer:
 
     def turn(self, counted: Counted) -> Turn:
         """Return a turn for a request that counts in these limits."""
-        with self._lock:
-            lanes = [self._lane(name, rate) for name, rate in counted.paced]
-        turn = Turn(self, Place(lanes), counted.one_by_one)
+        turn = Turn(self, Place(), counted)
         turn.place.turn = weakref.ref(turn)
         return turn
 
     def others(self, counted: Counted) -> Others:
         """Return what becomes from now on of requests that count in these limits."""
         with self._lock:
-            lanes = [self._lane(name, rate) for name, rate in counted.paced]
+            lanes = self._lanes_of(counted)
             before = [(lane, lane.learned.let_through, lane.learned.refused) for lane in lanes]
         return Others(self, before)
 
@@ -179,7 +177,7 @@ class Pacer:
         """
         with self._lock:
             now = self._catch_up()
-            lanes = [self._lane(name, rate) for name, rate in counted.paced]
+            lanes = self._lanes_of(counted)
             left = [lane.kept.calls_left(now) for lane in lanes if lane.kept is not None and lane.is_metered]
         return min(left, default=None)
 
@@ -218,7 +216,7 @@ class Pacer:
         """Enter what :meth:`Turn.hold` says."""
         with self._lock:
             until = self._catch_up() + min(pause_s, _LONGEST_HOLD_S)
-            for name in turn.one_by_one:
+            for name in turn.counted.one_by_one:
                 self._one_by_one[name] = until
             for lane in turn.place.lanes:
                 if lane.is_metered:
@@ -226,10 +224,13 @@ class Pacer:
 
     def _leave_or_line_up(self, turn: Turn, now: float) -> float:
         """Return when to ask again; now, when the turn has come."""
-        held_until = max((self._one_by_one.get(name, now) for name in turn.one_by_one), default=now)
+        if not turn.has_waited:
+            # Not when it was given out: while it was in no line, its lanes may have been dropped as idle.
+            turn.place.lanes = self._lanes_of(turn.counted)
+        lanes, one_by_one = turn.place.lanes, turn.counted.one_by_one
+        held_until = max((self._one_by_one.get(name, now) for name in one_by_one), default=now)
         if held_until > now:
             return held_until  # in no line: those behind may be of other URLs
-        lanes = turn.place.lanes
         at = max((lane.earliest(now) for lane in lanes), default=now)
         if at <= now and (turn.has_waited or not any(lane.line for lane in lanes)):
             self._leave(turn, now)
@@ -243,8 +244,8 @@ class Pacer:
         turn.place.left_at = now
         for lane in turn.place.lanes:
             lane.leave(turn.place, now)
-        turn.was_asked_before = any(name in self._one_by_one for name in turn.one_by_one)
-        for name in turn.one_by_one:
+        turn.was_asked_before = any(name in self._one_by_one for name in turn.counted.one_by_one)
+        for name in turn.counted.one_by_one:
             self._one_by_one[name] = now
         while len(self._one_by_one) > _MOST_REMEMBERED:
             del self._one_by_one[next(iter(self._one_by_one))]
@@ -266,15 +267,14 @@ class Pacer:
             self._ended.popleft()
         return self._latest
 
-    def _lane(self, name: str, rate: Rate | None) -> Lane:
-        lane = self._lanes.get(name)
-        if lane is None:
-            if len(self._lanes) >= self._look_for_idle_at:
-                now = self._catch_up()
-                self._lanes = {key: one for key, one in self._lanes.items() if not one.is_idle(now)}
-                self._look_for_idle_at = max(_MOST_REMEMBERED, 2 * len(self._lanes))
-            lane = self._lanes[name] = Lane(rate)
-        return lane
+    def _lanes_of(self, counted: Counted) -> list[Lane]:
+        if len(self._lanes) >= self._look_for_idle_at:
+            now = self._catch_up()
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_idle(now)}
+            self._look_for_idle_at = max(_MOST_REMEMBERED, 2 * len(self._lanes))
+        return [
+            self._lanes.get(name) or self._lanes.setdefault(name, Lane(rate)) for name, rate in counted.paced
+        ]
 
 
 class _Pacers:
