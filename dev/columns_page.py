@@ -44,7 +44,7 @@ transfer itself uses.
 - **Units** are in a column's name and in the metadata of its field where they are always the same. Where IRIS sends the unit
   with the value, it is in a column beside it (`distance`, `distance_units`), and nothing is converted.
 - **A list of items** (`path_params`) adds a text column for each name: `_request_pin`, ...
-- Members of AEMP are found with a capital and with a small first letter.
+- Members of AEMP are found with a capital and with a small first letter, those of own columns too.
 
 Own columns are named by path and type. A path is that of JMESPath: members with dots between, `[0]` for an element of a
 list, double quotes around other names, `@` for the record itself; so `"lon": ("geometry.coordinates[0]", "double")`.
