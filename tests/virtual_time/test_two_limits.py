@@ -52,6 +52,21 @@ def test_a_url_that_was_not_asked_before_gets_one_more_try_at_a_slower_pace_and_
     assert took_s >= 1.0
 
 
+@pytest.mark.parametrize("threads", [1, 4, 16])
+@pytest.mark.parametrize("retry_after", ["1", "30", "60"])
+def test_a_page_that_was_used_up_elsewhere_is_asked_for_a_few_times_however_soon_the_answer_says(
+    retry_after: str, threads: int
+) -> None:
+    """A refused call may count, and the other pages that get through say nothing of this one."""
+    quarter = once_in_a_quarter(retry_after)
+    for page in PAGES[:40:20]:
+        quarter.counters[page] = FixedWindow(0, 1)
+    crew = Crew(CountingServer(World(), [quarter, Limited(FLEET, lambda: TokenBucket(50, 1))]))
+    crew.work(PAGES[:100], threads)
+    assert (len(crew.errors), len(crew.done)) == (2, 98)
+    assert crew.server.refused <= 2 * 8
+
+
 def test_a_url_that_was_asked_before_was_asked_too_soon() -> None:
     crew = Crew(CountingServer(World(), [once_in_a_quarter()]))
     crew.work(PAGES[:1], threads=1)

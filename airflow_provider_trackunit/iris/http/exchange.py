@@ -139,10 +139,19 @@ class ClientCore:
         return self._call(endpoint, **request)[1].sustained_interval_s(requests)
 
     def _rules_of(self, call: Call, row: Endpoint) -> RetryRules:
-        return self._rules(row.attempts(self._max_attempts), safe=row.is_safe(call.method))
+        return self._rules(
+            row.attempts(self._max_attempts), safe=row.is_safe(call.method), metered=row.is_metered
+        )
 
-    def _rules(self, max_attempts: int, *, safe: bool) -> RetryRules:
-        return RetryRules(max_attempts, self._max_wait_s, safe=safe, chance=self._chance, left_s=self._left_s)
+    def _rules(self, max_attempts: int, *, safe: bool, metered: bool = False) -> RetryRules:
+        return RetryRules(
+            max_attempts,
+            self._max_wait_s,
+            safe=safe,
+            metered=metered,
+            chance=self._chance,
+            left_s=self._left_s,
+        )
 
     def _left_s(self) -> float:
         """Return the seconds that are left of the time for everything."""

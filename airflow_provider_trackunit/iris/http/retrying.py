@@ -40,6 +40,9 @@ _MOST_DOUBLED: Final = (
 _MOST_LET_OFF: Final = 32
 _FEW: Final = 4
 
+# Where single calls count as well, each that is refused may count: no more than a few are let off.
+_MOST_LET_OFF_METERED: Final = 4
+
 # How much of that wait comes on top of Retry-After, which all who were refused were told alike.
 _ON_TOP: Final = 0.25
 
@@ -51,6 +54,7 @@ class RetryRules:
     :param max_attempts: how often it is sent at the most, the first time included
     :param max_wait_s: a longer wait is not slept; the error goes to the caller with its ``retry_after``
     :param safe: whether sending twice does no harm when the first one was processed after all
+    :param metered: whether single calls count, so that each has to be thought of
     :param chance: gives the jitter, from 0 to 1
     :param left_s: gives the seconds that are left for all of it; a wait beyond them is not slept either
     """
@@ -58,6 +62,7 @@ class RetryRules:
     max_attempts: int
     max_wait_s: float
     safe: bool
+    metered: bool = False
     chance: Callable[[], float] = field(default=random.random, repr=False)
     left_s: Callable[[], float] = field(default=lambda: math.inf, repr=False)
 
@@ -146,7 +151,8 @@ class _Tries:
             return False
         is_of_rate = isinstance(error, IrisRateLimitError) and error.of_rate
         self.refused += is_of_rate
-        share = self.share_let(self.refused) if is_of_rate and self.let_off < _MOST_LET_OFF else None
+        most = _MOST_LET_OFF_METERED if self.rules.metered else _MOST_LET_OFF
+        share = self.share_let(self.refused) if is_of_rate and self.let_off < most else None
         is_let_off = share is not None
         self.let_off += (share or 0.0) * max(1.0, (error.retry_after or 0.0) / _LONGEST_WAIT_S)
         self.used += not is_let_off

@@ -94,8 +94,13 @@ class Lane:
             enter(now, place.left_at)
         self.under_way.remove(place)
 
-    def give_up_lost(self, now: float) -> None:
-        """Give up those that nobody is there to end: the handler of a signal raised where it was to be entered."""
+    def give_up_lost(self, whose: Place, now: float) -> None:
+        """Give up those that nobody is there to end: the handler of a signal raised where it was to be entered.
+
+        The first who waits looks for them: a thousand need not look at each other.
+        """
+        if self.line and self.line[0] is not whose and self.line[0].turn() is not None:
+            return
         for place in [one for one in (*self.line, *self.under_way) if one.turn() is None]:
             place.is_given_up = True
             self.end(place, now)

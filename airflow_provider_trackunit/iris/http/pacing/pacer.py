@@ -235,7 +235,7 @@ class Pacer:
             self._leave(turn, now)
             return now
         for lane in lanes:
-            lane.give_up_lost(now)
+            lane.give_up_lost(turn.place, now)
         self._line_up(turn)
         return max([at, now + _SHORTEST_WAIT_S, *(lane.expected(turn.place, now) for lane in lanes)])
 
