@@ -133,9 +133,8 @@ def _beside_item(column: Column) -> Column:
 
 def _of_item(name: str) -> Column:
     path = f'{_REQUEST}."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return Column(
-        f"{_REQUEST}_{name}", path, "string", f"{name} of the item that was asked for", any_text=True
-    )
+    said = f"{name} of the item that was asked for"
+    return Column(f"{_REQUEST}_{name}", path, "string", said, source="path_params", any_text=True)
 
 
 def _refuse_equal_names(columns: Sequence[Column]) -> None:
