@@ -51,8 +51,8 @@ list, double quotes around other names, `@` for the record itself; so `"lon": ("
 A path, type or name that cannot be used is refused before anything is asked for. One that leads nowhere is known when all
 records are there and none has anything at it. The log says so, with the column, which is null; what it was meant for is in
 `_extra`. The result is published all the same, because IRIS leaves members out and perhaps no machine of today has that one.
-With `on_bad_value="fail"` it fails the task, from 100 records on: what came is stored, nothing is published, and once the path
-is mended the next run is right.
+With `on_bad_value="fail"` it fails the task, from 100 records on: what came is stored, nothing is published, and the run with
+the mended path asks for everything anew, because it is another request.
 
 The source of each table is a page of the [developer hub](https://developers.trackunit.com); "seen" says that public clients
 of the API have it.
