@@ -44,15 +44,15 @@ transfer itself uses.
 - **Units** are in a column's name and in the metadata of its field where they are always the same. Where IRIS sends the unit
   with the value, it is in a column beside it (`distance`, `distance_units`), and nothing is converted.
 - **A list of items** (`path_params`) adds a text column for each name: `_request_pin`, ...
-- Members of AEMP are found with a capital and with a small first letter.
+- Members of AEMP are found with a capital and with a small first letter, those of own columns too.
 
 Own columns are named by path and type. A path is that of JMESPath: members with dots between, `[0]` for an element of a
 list, double quotes around other names, `@` for the record itself; so `"lon": ("geometry.coordinates[0]", "double")`.
 A path, type or name that cannot be used is refused before anything is asked for. One that leads nowhere is known when all
 records are there and none has anything at it. The log says so, with the column, which is null; what it was meant for is in
 `_extra`. The result is published all the same, because IRIS leaves members out and perhaps no machine of today has that one.
-With `on_bad_value="fail"` it fails the task, from 100 records on: what came is stored, nothing is published, and once the path
-is mended the next run is right.
+With `on_bad_value="fail"` it fails the task, from 100 records on: what came is stored, nothing is published, and the run with
+the mended path asks for everything anew, because it is another request.
 
 The source of each table is a page of the [developer hub](https://developers.trackunit.com); "seen" says that public clients
 of the API have it.

@@ -101,8 +101,9 @@ class Export:
         except PositionRefusedError as refused:
             log.warning("%s. What was stored before is given up, and the export begins anew", refused)
             self._fetch_all(self._folder.begin_anew())
+        # Before the manifest, which comes with a list of what was passed over: each try would leave one more behind.
+        self._request.encoding.judge(self._gathering.state.filled, self._gathering.state.records)
         manifest = self._manifest()
-        self._request.encoding.judge(self._gathering.state.filled, manifest.records)
         given_up = frozenset(walk.item for walk in self._gathering.state.frontier.given_up)
         self._folder.publish(manifest, lambda: self._published(given_up))
         self._progress.sum_up(manifest, self._folder.label)

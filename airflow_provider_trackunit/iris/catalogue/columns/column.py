@@ -22,7 +22,8 @@ class Column:
     :param path: where a record has the value, as in JMESPath: members with dots between, ``[0]`` for an element of a
         list, ``@`` for the record itself; empty for the column of what no other takes
     :param unit: of the values, None where they have none or another member says it
-    :param source: the page of the vendor's developer hub that the row is taken from; "seen" for public clients
+    :param source: the page of the vendor's developer hub that the row is taken from; "seen" for public clients;
+        "path_params" for what an item gives; empty for a column that the caller named
     :param any_case: whether the members may begin with a capital or a small letter, as those of AEMP do
     :param any_text: whether a number or a boolean is taken as well, as its text
     """

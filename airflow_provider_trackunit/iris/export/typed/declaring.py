@@ -49,15 +49,21 @@ def columns_for(
     :param endpoint: as the caller of the operator writes it, its placeholders not filled, so that the columns do not
         depend on the items
     :param query_params: what the caller adds to the query
-    :param columns: path and type by name; None for the catalogue's
+    :param columns: path and type by name; None for the catalogue's. Members of AEMP may begin with a capital or a small
+        letter here, too: how they are written in JSON is not documented
     :param item_names: the names of ``path_params``, where that is a list of mappings
     :raises IrisConfigurationError: when the catalogue has no columns for the endpoint, or a name, path or type of
         ``columns`` cannot be used
     """
+    known = _of_catalogue(endpoint, query_params)
     if columns is not None:
-        own = _of_caller(columns)
+        own = _of_caller(columns, any_case=any(one.any_case for one in known))
+    elif known:
+        own = [_beside_item(one) if item_names else one for one in known]
     else:
-        own = [_beside_item(one) if item_names else one for one in _of_catalogue(endpoint, query_params)]
+        raise IrisConfigurationError(
+            f"columns: none are known for {_path_of(endpoint)}; name them, as in columns={{'id': ('id', 'string')}}"
+        )
     found = [*own, *(_of_item(name) for name in item_names), REST]
     _refuse_equal_names(found)
     _refuse_shared_places(found)
@@ -69,25 +75,32 @@ def steps_of(column: Column) -> tuple[Step, ...]:
     return read_path(column.path)
 
 
+def spellings_of(step: Step, *, any_case: bool) -> tuple[Step, ...]:
+    """Return what a member may be called."""
+    if isinstance(step, int) or not any_case or not (step[:1].isascii() and step[:1].isalpha()):
+        return (step,)
+    return (step, step[0].swapcase() + step[1:])
+
+
 def _of_catalogue(endpoint: str, query_params: Mapping[str, Any] | None) -> Sequence[Column]:
-    parts = urlsplit(endpoint.strip())
     given = [(name, _query_text(value)) for name, value in (query_params or {}).items()]
-    table = find_table("/" + parts.path.lstrip("/"), [*parse_qsl(parts.query), *given])
-    if table is None:
-        raise IrisConfigurationError(
-            f"columns: none are known for {parts.path}; name them, as in columns={{'id': ('id', 'string')}}"
-        )
-    return table.columns
+    query = [*parse_qsl(urlsplit(endpoint.strip()).query), *given]
+    table = find_table("/" + _path_of(endpoint).lstrip("/"), query)
+    return () if table is None else table.columns
+
+
+def _path_of(endpoint: str) -> str:
+    return urlsplit(endpoint.strip()).path
 
 
 def _query_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _of_caller(columns: Mapping[str, Sequence[str]]) -> list[Column]:
+def _of_caller(columns: Mapping[str, Sequence[str]], *, any_case: bool) -> list[Column]:
     if not isinstance(columns, Mapping) or not columns:
         raise IrisConfigurationError("columns: give a mapping of names to (path, type), or None")
-    return [_declared(name, given) for name, given in columns.items()]
+    return [replace(_declared(name, given), any_case=any_case) for name, given in columns.items()]
 
 
 def _declared(name: Any, given: Any) -> Column:
@@ -120,9 +133,8 @@ def _beside_item(column: Column) -> Column:
 
 def _of_item(name: str) -> Column:
     path = f'{_REQUEST}."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return Column(
-        f"{_REQUEST}_{name}", path, "string", f"{name} of the item that was asked for", any_text=True
-    )
+    said = f"{name} of the item that was asked for"
+    return Column(f"{_REQUEST}_{name}", path, "string", said, source="path_params", any_text=True)
 
 
 def _refuse_equal_names(columns: Sequence[Column]) -> None:
@@ -139,11 +151,12 @@ def _refuse_equal_names(columns: Sequence[Column]) -> None:
 
 def _refuse_shared_places(columns: Sequence[Column]) -> None:
     """Refuse two columns of one value, of a value and a part of it, or of one value as an object and as a list."""
+    any_case = any(column.any_case for column in columns)
     places: dict[tuple[Step, ...], tuple[str, type | None]] = {}
     for column in columns:
         if column is REST:
             continue
-        steps = steps_of(column)
+        steps = tuple(min(spellings_of(step, any_case=any_case)) for step in steps_of(column))
         for length in range(len(steps) + 1):
             kind = type(steps[length]) if length < len(steps) else None
             other, other_kind = places.setdefault(steps[:length], (column.name, kind))

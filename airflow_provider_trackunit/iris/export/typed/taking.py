@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from airflow_provider_trackunit.iris.export.typed.declaring import REST, steps_of
+from airflow_provider_trackunit.iris.export.typed.declaring import REST, spellings_of, steps_of
 from airflow_provider_trackunit.iris.export.typed.values import (
     read_each,
     read_lists,
@@ -107,14 +107,9 @@ class Taker:
         place = self._record
         place.columns.append(number)
         for step in steps_of(column):
-            place = place.below.setdefault(step, _Place(_spellings(step, any_case=column.any_case)))
+            spellings = spellings_of(step, any_case=column.any_case)
+            place = place.below.setdefault(min(spellings), _Place(spellings))
             place.columns.append(number)
-
-
-def _spellings(step: Step, *, any_case: bool) -> tuple[Step, ...]:
-    if isinstance(step, int) or not any_case or not step[:1].isalpha():
-        return (step,)
-    return (step, step[0].swapcase() + step[1:])
 
 
 class _Page:

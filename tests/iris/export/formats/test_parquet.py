@@ -229,7 +229,8 @@ def test_a_path_that_leads_nowhere_is_told_with_its_column(caplog: pytest.LogCap
 def test_nothing_is_wrong_with_columns_that_are_found_or_have_a_source(
     caplog: pytest.LogCaptureFixture, own: Any, filled: set[str], records: int
 ) -> None:
-    kind = ParquetEncoding(columns_for("/api/asset/v1/assets", columns=own), "fail")
+    declared = columns_for("/api/asset/v1/assets", columns=own, item_names=["assetId"])
+    kind = ParquetEncoding(declared, "fail")
     kind.judge(filled, records)
     assert caplog.messages == []
 

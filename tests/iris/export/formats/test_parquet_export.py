@@ -134,6 +134,28 @@ def test_on_request_a_wrong_path_is_an_error_nothing_is_published_and_the_mended
     assert all(isinstance(row["made"], int) for row in rows)
 
 
+def test_a_wrong_path_of_a_fan_out_leaves_nothing_more_behind_with_each_try(
+    iris: IrisEmulator, wanted: MakeRequest
+) -> None:
+    items = [*pins(iris, 8), {"pin": "no-such-machine"}]
+
+    def export(path: str) -> Export:
+        columns = columns_for("/", columns={"hour": (path, "double")}, item_names=["pin"])
+        encoding = ParquetEncoding(columns, "fail")
+        request = wanted(HOURS, items=items, skip_refused=True, encoding=encoding)
+        return Export(new_client(iris), request, store)
+
+    store = MemoryStore()
+    with pytest.raises(IrisUnexpectedResponseError, match=r"^columns\['hour'\]"):
+        export("Huor").run()
+    left = set(store.files)
+    with pytest.raises(IrisUnexpectedResponseError, match=r"^columns\['hour'\]"):
+        export("Huor").run()
+    assert set(store.files) == left
+    assert export("Hour").run().skipped_count == 1
+    assert all(isinstance(row["hour"], float) for row in typed_result_of(store.files)[1])
+
+
 def test_an_empty_fleet_is_a_result_without_parts_that_knows_its_columns(
     iris: IrisEmulator, wanted: MakeRequest
 ) -> None:

@@ -16,8 +16,10 @@ from airflow_provider_trackunit.iris.errors import (
     IrisNotFoundError,
     IrisRateLimitError,
     IrisStorageError,
+    IrisUnexpectedResponseError,
 )
 from airflow_provider_trackunit.iris.export.export import Export
+from airflow_provider_trackunit.iris.export.formats.parquet import ParquetEncoding
 from airflow_provider_trackunit.iris.export.incremental.cursors import (
     epoch_s,
     read_cursors,
@@ -25,6 +27,7 @@ from airflow_provider_trackunit.iris.export.incremental.cursors import (
 )
 from airflow_provider_trackunit.iris.export.incremental.windows import Span
 from airflow_provider_trackunit.iris.export.manifest import utc_text
+from airflow_provider_trackunit.iris.export.typed.declaring import columns_for
 from tests.iris.export.conftest import FLEET, pins
 from tests.iris.export.stores import Killed, MemoryStore, result_of
 
@@ -32,6 +35,8 @@ from .conftest import HOURS, STATE, Lake, Life, at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from airflow_provider_trackunit.iris.export.manifest import Manifest
 
 DAY_S = 86_400
 
@@ -512,6 +517,73 @@ def test_what_was_postponed_before_a_kill_is_counted_after_it(
     manifest = lake.run("one", "05", **options)
     assert manifest.postponed_count == 3
     assert set(cursors(lake).values()) == {"03"}
+
+
+# -- a column that nothing is found for
+
+
+def test_a_wrong_path_moves_no_cursor_and_the_mended_run_reads_the_same_time(lake: Lake) -> None:
+    lake.iris.settings(event_step_s=600)
+
+    def run(run_id: str, until: str, path: str) -> Manifest:
+        columns = columns_for("/", columns={"at": (path, "timestamp")})
+        return lake.run(run_id, until, encoding=ParquetEncoding(columns, "fail"), rules={"step_s": DAY_S})
+
+    run("first", "03", "eventTime")
+    before = dict(lake.state)
+    for requests in (2, 0):  # a window each; the second try has nothing left to ask for
+        asked_before = len(lake.iris.requests("/asset-event"))
+        with pytest.raises(IrisUnexpectedResponseError, match=r"columns\['at'\]: none of the"):
+            run("second", "05", "evntTime")
+        assert len(lake.iris.requests("/asset-event")) >= asked_before + requests
+        assert requests or len(lake.iris.requests("/asset-event")) == asked_before
+        assert "_manifest.json" not in lake.folders["second"]
+        assert lake.state == before
+    lake.now_s += DAY_S
+    manifest = run("second", "05", "eventTime")
+    assert (manifest.period or {})["from"] == "2026-01-03T00:00:00Z"
+    assert lake.written["until"] == "2026-01-05T00:00:00Z"
+    result = dict(lake.folders["second"])
+    assert result.keys() == {"_manifest.json", *manifest.files}
+    # Cleared, with another mistake: the former result is whole, and the cursor where it was.
+    with pytest.raises(IrisUnexpectedResponseError, match=r"columns\['at'\]"):
+        run("second", "05", "evntTime")
+    assert result.items() <= lake.folders["second"].items()
+    assert lake.written["until"] == "2026-01-05T00:00:00Z"
+    assert run("second", "05", "eventTime").period == manifest.period
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_wrong_path_is_told_with_every_kill_of_items_in_windows(
+    iris: Any, machines: list[dict[str, str]], when: str
+) -> None:
+    def run(path: str, **more: Any) -> Manifest:
+        own = {"datetime": ("datetime", "timestamp"), "hour": (path, "double")}
+        encoding = ParquetEncoding(columns_for("/", columns=own, item_names=["pin"]), "fail")
+        options = {"endpoint": HOURS, "items": [*machines, {"pin": "nobody"}], "skip_refused": True}
+        rules = {"step_s": 3 * DAY_S}
+        return lake.run(
+            "run", "07", encoding=encoding, rules=rules, checkpoint_interval_s=1e-9, **options, **more
+        )
+
+    iris.settings(hours_step_s=3600)
+    kills = 0
+    for life in lives(when):
+        lake = Lake(iris)
+        with pytest.raises((Killed, IrisUnexpectedResponseError)) as first:
+            run("Huor", life=life)
+        lake.now_s += 601
+        with pytest.raises(IrisUnexpectedResponseError) as second:
+            run("Huor")
+        assert str(second.value).startswith("columns['hour']: none of the ")
+        assert str(second.value).count("columns[") == 1
+        assert STATE not in lake.state
+        if not isinstance(first.value, Killed):
+            break
+        kills += 1
+    assert kills > 6
+    assert run("Hour").skipped_count == 1
+    assert set(cursors(lake).values()) == {"07"}
 
 
 # -- the field

@@ -93,6 +93,8 @@ def test_named_columns_are_those_and_no_others() -> None:
         ({"one": ("a.b", "string"), "two": ("a", "json")}, "the same value"),
         ({"one": ("@", "json"), "two": ("a", "json")}, "the same value"),
         ({"one": ("a[0]", "string"), "two": ("a.b", "string")}, "the same value"),
+        ({"one": ("Hour", "double"), "two": ("hour", "double")}, "the same value"),
+        ({"one": ("at.Hour", "double"), "two": ("At", "json")}, "the same value"),
         ({"one": ("_request.pin", "string")}, "the same value"),
         ({"one": ("@", "json")}, "the same value"),
     ],
@@ -101,6 +103,11 @@ def test_columns_that_cannot_be_written_are_refused_at_once(columns: Any, messag
     with pytest.raises(IrisConfigurationError) as refused:
         columns_for(FLEET, columns=columns, item_names=["pin"])
     assert message in str(refused.value)
+
+
+def test_two_members_that_differ_in_a_capital_are_two_where_the_endpoint_is_not_of_aemp() -> None:
+    columns = {"one": ("Hour", "double"), "two": ("hour", "double")}
+    assert names("/api/asset/v1/assets", columns=columns) == ["one", "two", "_extra"]
 
 
 def test_an_endpoint_without_columns_says_what_to_do() -> None:

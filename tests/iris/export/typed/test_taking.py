@@ -119,6 +119,16 @@ def test_members_of_aemp_are_found_with_a_capital_and_a_small_letter(header: str
     assert row["_extra"] is None
 
 
+@pytest.mark.parametrize("member", ["EquipmentHeader", "equipmentHeader"])
+def test_so_are_those_that_the_caller_names(member: str) -> None:
+    """Nothing documents their JSON, and what a caller writes is from the XML, from an older answer, or from the docs here."""
+    declared = {"pin": ("EquipmentHeader.PIN", "string"), "name": ("equipmentHeader.oEMName", "string")}
+    columns = columns_for("/public/api/aemp/v2/15143/-3/Fleet", columns=declared)
+    record = {member: {"PIN": "A1", "OEMName": "Acme"}}
+    (row,) = rows_of(columns, Taker(columns).take([json.dumps(record).encode()]))
+    assert row == {"pin": "A1", "name": "Acme", "_extra": None}
+
+
 def test_a_member_in_both_spellings_fills_its_column_once_and_the_other_stays_in_the_rest() -> None:
     row = take_fleet('{"Distance":{"Odometer":1},"distance":{"odometer":2,"odometerUnits":"KILOMETRE"}}')
     assert (row["distance"], row["distance_units"]) == (1.0, "KILOMETRE")
