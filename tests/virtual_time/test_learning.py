@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import random
 from functools import partial
@@ -268,8 +269,8 @@ def test_behind_a_few_calls_a_minute_and_a_retry_after_that_is_too_short_a_crawl
     assert took_s <= 1.1 * 60 * len(pages) / calls
 
 
-@pytest.mark.parametrize("threads", [1, 8, 32])
-@pytest.mark.parametrize(("calls", "per_s"), [(1, 70), (2, 90), (5, 110)])
+@pytest.mark.parametrize("threads", [1, 4, 8, 32])
+@pytest.mark.parametrize(("calls", "per_s"), [(1, 62), (1, 70), (1, 118), (2, 90), (5, 110)])
 def test_behind_a_budget_that_says_when_it_is_renewed_a_crawl_ends(
     calls: int, per_s: int, threads: int
 ) -> None:
@@ -286,6 +287,16 @@ def test_behind_a_budget_that_says_when_it_is_renewed_a_crawl_ends(
     took_s = crew.work(MACHINES, threads)
     assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
     assert took_s <= 1.1 * per_s * len(MACHINES) / calls
+
+
+@pytest.mark.parametrize("threads", [4, 8])
+def test_behind_a_budget_of_single_calls_all_that_want_one_are_refused_alike(threads: int) -> None:
+    """Who was refused comes back with jitter: who only waited is there before it, and would take the call each time."""
+    crew = crew_behind(lambda: SlidingWindow(1, 100), retry_after="100")
+    crew.work(MACHINES, threads)
+    refused = collections.Counter(path for _, path, let in crew.server.log if not let)
+    assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
+    assert max(refused.values()) <= 2 * threads
 
 
 @pytest.mark.parametrize("retry_after", ["90", "110"])

@@ -6,6 +6,7 @@ generator; a client does it, with threads or on an event loop, and hands back wh
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import threading
@@ -166,7 +167,11 @@ class ClientCore:
         rules = self._rules_of(call, row)
         others = self._pacer.others(counted)
         most_in_vain = others.in_vain + _ROUNDS * rules.max_attempts
-        steps = rules.repeated(lambda: self._attempt(request, row, counted, most_in_vain), others.share_let)
+        attempts = itertools.count()
+        steps = rules.repeated(
+            lambda: self._attempt(request, row, counted, most_in_vain, is_back=next(attempts) > 0),
+            others.share_let,
+        )
         if self._observer is None:
             return steps
         return observed(steps, self._observer, row.path, lambda: self._pacer.calls_left(counted))
@@ -177,17 +182,18 @@ class ClientCore:
         return token
 
     def _attempt(
-        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int
+        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int, *, is_back: bool
     ) -> Generator[Step, Any, Response]:
         """Say how to send a request once, or once more with a new token after a 401, and judge the answer.
 
         :param most_in_vain: after how many refusals of all who share its limits it no longer waits for its turn
+        :param is_back: whether it was sent before
         :raises IrisError: when the answer does not hold what was asked for
         """
-        exchanged = yield from self._exchange(request, counted, most_in_vain)
+        exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=is_back)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
-            exchanged = yield from self._exchange(request, counted, most_in_vain)
+            exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
         self._judge(exchanged, row)
         return exchanged.response
 
@@ -208,9 +214,9 @@ class ClientCore:
         exchanged.turn.let()
 
     def _exchange(
-        self, request: Request, counted: Counted, most_in_vain: int
+        self, request: Request, counted: Counted, most_in_vain: int, *, is_back: bool
     ) -> Generator[Step, Any, _Exchanged]:
-        turn = self._pacer.turn(counted)
+        turn = self._pacer.turn(counted, is_back=is_back)
         try:
             while True:
                 # Before every look at the turn, which is taken when the request can leave.

@@ -56,9 +56,9 @@ class Lane:
         self.is_metered = rate is not None and rate.metered
         self._interval_s = 0.0 if rate is None else rate.interval_s
 
-    def earliest(self, now: float) -> float:
-        """Return the moment before which no call may leave."""
-        learned = self.learned.earliest(now)
+    def earliest(self, now: float, *, only_waited: bool = False) -> float:
+        """Return the moment before which no call may leave, as :meth:`LearnedRate.earliest` says."""
+        learned = self.learned.earliest(now, only_waited=only_waited)
         if self.kept is not None:
             return max(learned, self.kept.earliest(now))
         return max(learned, now + _LOOK_FOR_ROOM_S) if self._is_cautious else learned

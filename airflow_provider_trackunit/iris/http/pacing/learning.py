@@ -62,6 +62,11 @@ _LONGEST_OWN_PAUSE_S: Final = 30.0
 # comes back at an even pace can meet a bucket that somebody else empties at an even pace when it is empty, every time.
 _ON_TOP: Final = 0.25
 
+# After a pause that is longer than our own longest, those that were refused go before those that only waited, for so long:
+# they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time.
+_BUDGET_S: Final = 30.0
+_REFUSED_FIRST_S: Final = 0.5
+
 # So much of the pauses with no answer in between does not count as time in which nothing got through: nobody asked then.
 _MOST_PAUSED_S: Final = 480.0
 
@@ -95,6 +100,7 @@ class LearnedRate:
         self._let_through_at_cut = 0
         self._even_at = -math.inf
         self._held_until = -math.inf
+        self._refused_first_until = -math.inf
         self._own_pause_s = 0.0
         # How long the pauses were since a call was let through.
         self._paused_s = 0.0
@@ -109,9 +115,16 @@ class LearnedRate:
         """How far apart calls are; 0 while nothing was refused."""
         return 1 / self._per_s
 
-    def earliest(self, now: float) -> float:
-        """Return the moment before which no call may leave."""
-        return max(now, self._held_until, self._even_at)
+    def earliest(self, now: float, *, only_waited: bool = False) -> float:
+        """Return the moment before which no call may leave.
+
+        :param only_waited: whether it stood in the line and was not refused. When the pause is over it learns that others
+            go first, and not before: whether a wait is too long does not depend on them
+        """
+        held_until = self._held_until
+        if only_waited and held_until <= now:
+            held_until = self._refused_first_until
+        return max(now, held_until, self._even_at)
 
     def leave(self, now: float) -> None:
         """Enter a call that leaves now."""
@@ -159,6 +172,8 @@ class LearnedRate:
             if pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
                 self._cut(now, pause_s)
             self._note_pause(now, pause_s, jitter)
+        if pause_s > _BUDGET_S:
+            self._refused_first_until = self._held_until + _REFUSED_FIRST_S
         return pause_s
 
     def is_in_use(self, now: float) -> bool:

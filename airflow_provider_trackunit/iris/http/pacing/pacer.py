@@ -44,6 +44,8 @@ class Turn:
     pacer: Pacer
     place: Place
     counted: Counted
+    #: Whether the request was sent before; it stands behind nobody in a line.
+    is_back: bool = False
     has_waited: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
@@ -146,9 +148,12 @@ class Pacer:
             self._lanes.clear()
             self._one_by_one.clear()
 
-    def turn(self, counted: Counted) -> Turn:
-        """Return a turn for a request that counts in these limits."""
-        turn = Turn(self, Place(), counted)
+    def turn(self, counted: Counted, *, is_back: bool = False) -> Turn:
+        """Return a turn for a request that counts in these limits.
+
+        :param is_back: whether it was sent before
+        """
+        turn = Turn(self, Place(), counted, is_back)
         turn.place.turn = weakref.ref(turn)
         return turn
 
@@ -231,8 +236,9 @@ class Pacer:
         held_until = max((self._one_by_one.get(name, now) for name in one_by_one), default=now)
         if held_until > now:
             return held_until  # in no line: those behind may be of other URLs
-        at = max((lane.earliest(now) for lane in lanes), default=now)
-        if at <= now and (turn.has_waited or not any(lane.line for lane in lanes)):
+        only_waited = turn.has_waited and not turn.is_back
+        at = max((lane.earliest(now, only_waited=only_waited) for lane in lanes), default=now)
+        if at <= now and (turn.has_waited or turn.is_back or not any(lane.line for lane in lanes)):
             self._leave(turn, now)
             return now
         for lane in lanes:
