@@ -39,11 +39,12 @@ _T = TypeVar("_T")
 class _Renewal:
     """One renewal of the token, for all threads that come until it is over.
 
-    :param lock: held by the one that asks; the others wait for it, and nobody who comes later stands before them
+    :param lock: held by the one that asks; the others wait for it, and nobody who comes later stands before them. The handler
+        of a signal that comes meanwhile can be in the same thread, and asks for itself
     :param outcome: what came of it; None until then, and when the one that asked was interrupted
     """
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
     outcome: Token | IrisError | None = None
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.http.wire import Response
-from tests.fuzz.wires import JSON, wired
+from tests.fuzz.wires import JSON, token_response, wired
 from tests.iris.export.every_place import Interrupted, Places
 
 if TYPE_CHECKING:
@@ -30,6 +30,23 @@ def new_client(answers: list[int]) -> WiredClient:
         return Response(left.pop(0) if left else 200, JSON, b"{}")
 
     return wired(answer)
+
+
+def test_the_handler_of_a_signal_can_ask_while_its_thread_asks_for_a_token() -> None:
+    """As ``on_kill`` of somebody's own operator may."""
+    signals, statuses = [1], []
+
+    def token() -> Response:
+        if signals:
+            signals.pop()
+            statuses.append(client.run(LOCATION))
+        return token_response()
+
+    client = wired(lambda _request: Response(200, JSON, b"{}"), token)
+    asking = threading.Thread(target=lambda: statuses.append(client.run(LOCATION)), daemon=True)
+    asking.start()
+    asking.join(timeout=5)
+    assert statuses == [{}, {}]
 
 
 def ask(client: WiredClient) -> None:
