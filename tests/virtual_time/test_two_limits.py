@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import pytest
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted
@@ -65,6 +67,23 @@ def test_a_page_that_was_used_up_elsewhere_is_asked_for_a_few_times_however_soon
     crew.work(PAGES[:100], threads)
     assert (len(crew.errors), len(crew.done)) == (2, 98)
     assert crew.server.refused <= 2 * 8
+
+
+@pytest.mark.parametrize("retry_after", ["1", "5", "30"])
+@pytest.mark.parametrize("latency_s", [0.02, 0.3])
+def test_pages_that_were_used_up_elsewhere_do_not_let_each_other_off(
+    latency_s: float, retry_after: str
+) -> None:
+    """Once each thread has one of them, of the others none gets through."""
+    quarter = once_in_a_quarter(retry_after)
+    for page in PAGES[40:43]:
+        quarter.counters[page] = FixedWindow(0, 1)
+    limits = [Limited(FLEET, lambda: TokenBucket(50, 1)), quarter]
+    crew = Crew(CountingServer(World(), limits, out_s=latency_s / 2, back_s=latency_s / 2))
+    crew.work(PAGES[:100], threads=2)
+    assert (len(crew.errors), len(crew.done)) == (3, 97)
+    asked = collections.Counter(path for _, path, _ in crew.server.log)
+    assert max(asked.values()) <= 7
 
 
 def test_a_url_that_was_asked_before_was_asked_too_soon() -> None:

@@ -40,7 +40,8 @@ _MOST_DOUBLED: Final = (
 _MOST_LET_OFF: Final = 32
 _FEW: Final = 4
 
-# Where single calls count as well, each that is refused may count: no more than a few are let off.
+# Where single calls count as well, each that is refused may count: no more than a few are let off, however few of the
+# others get through. Two that are refused for good would else let each other off.
 _MOST_LET_OFF_METERED: Final = 4
 
 # How much of that wait comes on top of Retry-After, which all who were refused were told alike.
@@ -154,7 +155,8 @@ class _Tries:
         most = _MOST_LET_OFF_METERED if self.rules.metered else _MOST_LET_OFF
         share = self.share_let(self.refused) if is_of_rate and self.let_off < most else None
         is_let_off = share is not None
-        self.let_off += (share or 0.0) * max(1.0, (error.retry_after or 0.0) / _LONGEST_WAIT_S)
+        counts_as = 1.0 if is_let_off and self.rules.metered else share or 0.0
+        self.let_off += counts_as * max(1.0, (error.retry_after or 0.0) / _LONGEST_WAIT_S)
         self.used += not is_let_off
         wait_s = self.rules.next_wait_s(self.used, error, self.let_off)
         if wait_s is None:
