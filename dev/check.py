@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import threading
@@ -35,12 +36,16 @@ AUDIT = {"audit": [sys.executable, "-m", "dev.audit"]}
 _PYTEST = [sys.executable, *PYTEST, "--no-loadscope-reorder"]
 #: Whose branches and lines are counted. To count takes time, and the others add nothing to it.
 _OF_IRIS = ["tests/iris"]
-OTHER_TESTS = {"other tests": [*_PYTEST, *(f"--ignore={folder}" for folder in _OF_IRIS)]}
+#: One worker more than there are cores: these tests wait for servers, and for tasks of Airflow. Four at the most.
+_WORKERS = min(4, (os.cpu_count() or 1) + 1)
+OTHER_TESTS = {
+    "other tests": [*_PYTEST, f"--numprocesses={_WORKERS}", *(f"--ignore={folder}" for folder in _OF_IRIS)]
+}
 TESTS_OF_IRIS = {"tests of iris": [*_PYTEST, *_OF_IRIS]}
 COVERAGE = {
     "tests of iris": [
         *TESTS_OF_IRIS["tests of iris"],
-        "--cov=airflow_provider_trackunit",
+        "--cov=airflow_provider_trackunit/iris",
         "--cov-branch",
         "--cov-report=",
     ],
