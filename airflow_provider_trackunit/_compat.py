@@ -63,16 +63,16 @@ else:
         from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
         from airflow.utils.context import Context
 
-    exceptions = import_module(
+    _exceptions = import_module(
         "airflow.sdk.exceptions" if AIRFLOW_VERSION >= (3, 2) else "airflow.exceptions"
     )
-    AirflowException = exceptions.AirflowException
-    AirflowFailException = exceptions.AirflowFailException
-    AirflowNotFoundException = exceptions.AirflowNotFoundException
-    AirflowSensorTimeout = exceptions.AirflowSensorTimeout
-    AirflowSkipException = exceptions.AirflowSkipException
-    AirflowTaskTimeout = exceptions.AirflowTaskTimeout
-    TaskDeferred = exceptions.TaskDeferred
+    AirflowException = _exceptions.AirflowException
+    AirflowFailException = _exceptions.AirflowFailException
+    AirflowNotFoundException = _exceptions.AirflowNotFoundException
+    AirflowSensorTimeout = _exceptions.AirflowSensorTimeout
+    AirflowSkipException = _exceptions.AirflowSkipException
+    AirflowTaskTimeout = _exceptions.AirflowTaskTimeout
+    TaskDeferred = _exceptions.TaskDeferred
 
     if AIRFLOW_VERSION >= (3, 3):
         from airflow.sdk import RetryPolicy

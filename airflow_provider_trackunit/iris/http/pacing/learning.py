@@ -64,7 +64,6 @@ _ON_TOP: Final = 0.25
 
 # After a pause that is longer than our own longest, those that were refused go before those that only waited, for so long:
 # they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time.
-_BUDGET_S: Final = 30.0
 _REFUSED_FIRST_S: Final = 0.5
 
 # So much of the pauses with no answer in between does not count as time in which nothing got through: nobody asked then.
@@ -172,7 +171,7 @@ class LearnedRate:
             if pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
                 self._cut(now, pause_s)
             self._note_pause(now, pause_s, jitter)
-        if pause_s > _BUDGET_S:
+        if pause_s > _LONGEST_OWN_PAUSE_S:
             self._refused_first_until = self._held_until + _REFUSED_FIRST_S
         return pause_s
 
