@@ -122,7 +122,7 @@ def test_no_way_of_counting_refuses_a_call(rate: Rate, way: str, threads: int) -
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("latency_s", "threads", "least"),
-    [(0.0, 4, 0.97), (0.02, 4, 0.97), (0.02, 64, 0.97), (0.1, 16, 0.97), (0.3, 16, 0.9), (0.3, 64, 0.9)],
+    [(0.0, 4, 0.97), (0.02, 4, 0.97), (0.02, 64, 0.97), (0.1, 16, 0.92), (0.3, 16, 0.9), (0.3, 64, 0.9)],
 )
 @pytest.mark.parametrize(
     "rate", [Rate(20, 1), AEMP, Rate(60, 60)], ids=lambda rate: f"{rate.calls} in {rate.per_s} s"
@@ -209,6 +209,52 @@ def test_no_delay_anywhere_makes_a_window_overflow(  # noqa: PLR0917 - hypothesi
     for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s, phase_s)):
         run = Run(rate, counter, itertools.chain([Way(0, out_s, back_s)], itertools.cycle(ways)), stops=stops)
         assert run.send(min(rate.calls * 4 + 5, 150), threads).refused == 0
+
+
+@PROPERTY
+@given(
+    rate=st.builds(Rate, st.integers(1, 60), st.sampled_from([1.0, 10.0, 60.0])),
+    trips=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40),
+    held_up=st.dictionaries(st.integers(1, 40), st.tuples(delays, delays, delays), max_size=20),
+    threads=st.integers(1, 70),
+    stops=st.dictionaries(st.integers(2, 100), st.floats(0, 5), max_size=5),
+    phase_s=st.floats(0, 60),
+)
+def test_where_one_answer_was_quick_nothing_is_assumed_of_the_network(  # noqa: PLR0917 - as above
+    rate: Rate,
+    trips: list[tuple[float, float]],
+    held_up: dict[int, tuple[float, float, float]],
+    threads: int,
+    stops: dict[int, float],
+    phase_s: float,
+) -> None:
+    """A trip is its share of what is quick, 7 % of a window, and which part of it is the way there.
+
+    They need have nothing in common: the way there may get quicker at any moment, and the way back slower.
+    """
+    quick_s = 0.07 * rate.per_s
+    ways = [Way(0, quick_s * share * there, quick_s * share * (1 - there)) for share, there in trips]
+    for number, (thread_s, out_s, back_s) in held_up.items():
+        if number < len(ways):
+            way = ways[number]
+            ways[number] = Way(thread_s, way.out_s + out_s, way.back_s + back_s)
+    for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s, phase_s)):
+        run = Run(rate, counter, itertools.cycle(ways), stops=stops)
+        assert run.send(min(rate.calls * 4 + 5, 150), threads).refused == 0
+
+
+@pytest.mark.parametrize("rate", [rate for rate in RATES if rate.calls >= 20], ids=str)
+@pytest.mark.parametrize(("slow_s", "quick_s"), [(0.3, 0.02), (0.5, 0.06), (0.1, 0.0)])
+@pytest.mark.parametrize("there", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("slow_ones", [15, 40])
+def test_a_window_bears_that_the_network_gets_quick_after_a_slow_start(
+    rate: Rate, slow_s: float, quick_s: float, there: float, slow_ones: int
+) -> None:
+    """The first quick answer shows it, and what leaves until then fits into the 7 % that were spared."""
+    slow, quick = (Way(0, seconds * there, seconds * (1 - there)) for seconds in (slow_s, quick_s))
+    ways = itertools.chain([slow] * slow_ones, itertools.repeat(quick))
+    run = Run(rate, SlidingWindow(rate.calls, rate.per_s), ways)
+    assert run.send(min(rate.calls * 4, 600) + slow_ones, threads=64).refused == 0
 
 
 @PROPERTY
