@@ -57,6 +57,7 @@ wheel: ## Build the files of a release from a clean tree, check them, install an
 
 bench: ## Measure imports, requests and transfers beside what people use today
 	@environment=$$($(PYTHON) -m dev.environments --bench $(AIRFLOW)) && \
+	export AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR && \
 	$$environment/bin/python -m dev.benchmarks.import_time && \
 	$$environment/bin/python -m dev.benchmarks.requests && \
 	$$environment/bin/python -m dev.benchmarks.transfer && \

@@ -153,6 +153,7 @@ def main() -> None:
     gc.callbacks.append(collections)
     IrisTrigger.timing = Timing(sleep=lateness.sleep)
     logging.getLogger("asyncio").addHandler(slow)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)  # whatever the level of Airflow's own logs is
     logging.getLogger("asyncio").propagate = False
     with IrisEmulator.start(process=True) as iris:
         os.environ["AIRFLOW_CONN_TRACKUNIT_DEFAULT"] = iris.connection_json()
