@@ -54,13 +54,13 @@ class Run:
     left_at: list[float] = field(default_factory=list)
     left: int = 0
 
-    def send(self, calls: int, threads: int) -> Run:
+    def send(self, calls: int, threads: int, *, first_alone: bool = True) -> Run:
         """Send so many calls with so many threads, each of which sends the next when its last was answered.
 
-        The first call goes alone, as the first page of a walk does.
+        :param first_alone: whether the first call goes alone, as the first page of a walk does
         """
         self.pacer = Pacer(self.world.clock)
-        for self.left, at_once in ((1, 1), (calls - 1, threads)):
+        for self.left, at_once in ((1, 1), (calls - 1, threads)) if first_alone else ((calls, threads),):
             for _ in range(at_once):
                 self._next()
             self.world.run()
@@ -142,6 +142,25 @@ def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_nex
     assert min(gaps) >= 0.01
     assert run.refused == 0
     assert run.share >= 0.97
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_slow_first_answer_lets_no_more_out_than_a_bucket_of_two_bears(rate: Rate, threads: int) -> None:
+    """What filled here while it was awaited is no more than such a bucket holds."""
+    slow = Way(0.0, 5 * rate.interval_s, 0.0)
+    quick = Way(0.0, 0.0, rate.interval_s / 4)
+    run = Run(rate, TokenBucket(rate.calls, rate.per_s), itertools.chain([slow], itertools.repeat(quick)))
+    assert run.send(40, threads).refused == 0
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+def test_before_the_first_answer_no_more_are_under_way_than_a_bucket_of_two_bears(rate: Rate) -> None:
+    """Nothing is known of the way yet; the first are held up until three could have left."""
+    interval_s = rate.interval_s
+    ways = (Way(0.0, max(0.0, 3.0 - number) * interval_s, 0.0) for number in itertools.count())
+    run = Run(rate, TokenBucket(rate.calls, rate.per_s), ways)
+    assert run.send(20, threads=8, first_alone=False).refused == 0
 
 
 def test_a_call_that_was_given_up_says_nothing_of_the_way_to_the_server() -> None:

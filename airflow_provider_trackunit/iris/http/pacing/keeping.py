@@ -13,8 +13,8 @@ that is given up before its answer counts until one would have come, as late as 
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
 here, whatever is delayed. Of a call that is given up it is taken after a usual round trip: kept back for as long as
 the latest answer took, two of them would stop all others. Two calls under way are enough as long as a round trip is
-shorter than two intervals. Where it is longer, more have to be under way than a bucket of two could bear at once; then
-only the third rule is left.
+shorter than two intervals, or than 1.6 with some headroom. Where more than half of the last fifteen are longer, or of all so
+far, more have to be under way than a bucket of two could bear at once; then only the third rule is left.
 
 **Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
 most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
@@ -114,6 +114,7 @@ class KeptRate:
         self._answered: deque[float] = deque(maxlen=rate.calls)
         self._round_trips = _RoundTrips()
         self._even_at = -math.inf
+        self._most_tokens = _TOKENS
         self._tokens = float(_TOKENS)
         self._tokens_at = -math.inf
 
@@ -143,6 +144,8 @@ class KeptRate:
         self._round_trips.add(now - left_at)
         self._enter_answer(now)
         self._take_token(now)
+        # Only now: what filled until this answer filled the bucket as it was.
+        self._most_tokens = self._needed_under_way
 
     def give_up(self, now: float, left_at: float) -> None:
         """Enter that nobody waits for an answer any more: the call can be counted until one would have come.
@@ -222,6 +225,6 @@ class KeptRate:
         return min(_LOOK_AGAIN * self._rate.interval_s, _LOOK_AGAIN_AT_MOST_S)
 
     @property
-    def _most_tokens(self) -> int:
+    def _needed_under_way(self) -> int:
         """As many as have to be under way for the rate, and no fewer than two."""
         return max(_TOKENS, 1 + int(_HEADROOM * self._round_trips.usual_s / self._rate.interval_s))
