@@ -7,14 +7,16 @@ says which, nor how it counts. Three rules stand for three ways of counting; a c
 window after its answer. Of the calls that a server counted within one window, take the one that left last. The others
 had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
 it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. A call
-that is given up before its answer counts until one would have come, as late as the latest did of late.
+that is given up before its answer counts until one would have come, as late as the latest did of late, or after 30 ms where
+none has come yet. The clock may lag behind or stand still; one that runs ahead while no time passes is no measure.
 
 **A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
 here, whatever is delayed. Of a call that is given up it is taken after a usual round trip: kept back for as long as
 the latest answer took, two of them would stop all others. Two calls under way are enough as long as a round trip is
 shorter than two intervals, or than 1.6 with some headroom. Where more than half of the last fifteen are longer, or of all so
-far, more have to be under way than a bucket of two could bear at once; then only the third rule is left.
+far, more have to be under way than a bucket of two could bear at once; then, and until it has filled again, only the third
+rule is left.
 
 **Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
 most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
