@@ -54,13 +54,13 @@ class Run:
     left_at: list[float] = field(default_factory=list)
     left: int = 0
 
-    def send(self, calls: int, threads: int) -> Run:
+    def send(self, calls: int, threads: int, *, first_alone: bool = True) -> Run:
         """Send so many calls with so many threads, each of which sends the next when its last was answered.
 
-        The first call goes alone, as the first page of a walk does.
+        :param first_alone: whether the first call goes alone, as the first page of a walk does
         """
         self.pacer = Pacer(self.world.clock)
-        for self.left, at_once in ((1, 1), (calls - 1, threads)):
+        for self.left, at_once in ((1, 1), (calls - 1, threads)) if first_alone else ((calls, threads),):
             for _ in range(at_once):
                 self._next()
             self.world.run()
@@ -142,6 +142,25 @@ def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_nex
     assert min(gaps) >= 0.01
     assert run.refused == 0
     assert run.share >= 0.97
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_slow_first_answer_lets_no_more_out_than_a_bucket_of_two_bears(rate: Rate, threads: int) -> None:
+    """What filled here while it was awaited is no more than such a bucket holds."""
+    slow = Way(0.0, 5 * rate.interval_s, 0.0)
+    quick = Way(0.0, 0.0, rate.interval_s / 4)
+    run = Run(rate, TokenBucket(rate.calls, rate.per_s), itertools.chain([slow], itertools.repeat(quick)))
+    assert run.send(40, threads).refused == 0
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+def test_before_the_first_answer_no_more_are_under_way_than_a_bucket_of_two_bears(rate: Rate) -> None:
+    """Nothing is known of the way yet; the first are held up until three could have left."""
+    interval_s = rate.interval_s
+    ways = (Way(0.0, max(0.0, 3.0 - number) * interval_s, 0.0) for number in itertools.count())
+    run = Run(rate, TokenBucket(rate.calls, rate.per_s), ways)
+    assert run.send(20, threads=8, first_alone=False).refused == 0
 
 
 def test_a_call_that_was_given_up_says_nothing_of_the_way_to_the_server() -> None:
@@ -250,11 +269,37 @@ def test_where_one_answer_was_quick_nothing_is_assumed_of_the_network(  # noqa: 
 def test_a_window_bears_that_the_network_gets_quick_after_a_slow_start(
     rate: Rate, slow_s: float, quick_s: float, there: float, slow_ones: int
 ) -> None:
-    """The first quick answer shows it, and what leaves until then fits into the 7 % that were spared."""
+    """What left until the first quick answer fits here into the 7 % that were spared. That is not so wherever they are met."""
     slow, quick = (Way(0, seconds * there, seconds * (1 - there)) for seconds in (slow_s, quick_s))
     ways = itertools.chain([slow] * slow_ones, itertools.repeat(quick))
     run = Run(rate, SlidingWindow(rate.calls, rate.per_s), ways)
     assert run.send(min(rate.calls * 4, 600) + slow_ones, threads=64).refused == 0
+
+
+@PROPERTY
+@example(rate=AEMP, slow=(0.1, 0.1), quick=(0.2, 0.8), slow_ones=51, threads=32)
+@example(rate=AEMP, slow=(1.36, 0.0), quick=(0.0, 0.6), slow_ones=55, threads=64)
+@given(
+    rate=st.builds(Rate, st.integers(1, 60), st.sampled_from([1.0, 10.0, 60.0])),
+    slow=st.tuples(st.floats(0.04, 1), st.floats(0.04, 1)),
+    quick=st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)),
+    slow_ones=st.integers(15, 150),
+    threads=st.integers(1, 70),
+)
+def test_when_the_network_gets_quick_no_more_are_too_many_than_left_until_an_answer_showed_it(
+    rate: Rate, slow: tuple[float, float], quick: tuple[float, float], slow_ones: int, threads: int
+) -> None:
+    """What is slow is in windows, and what is quick in shares of 7 % of one."""
+    slow_way, quick_way = (
+        Way(0, out * longest_s, back * longest_s)
+        for (out, back), longest_s in ((slow, rate.per_s), (quick, 0.07 * rate.per_s))
+    )
+    ways = itertools.chain([slow_way] * slow_ones, itertools.repeat(quick_way))
+    run = Run(rate, SlidingWindow(rate.calls, rate.per_s), ways)
+    run.send(slow_ones + min(rate.calls * 3 + 10, 150), threads)
+    first = run.left_at[slow_ones]
+    shown_at = first + quick_way.out_s + quick_way.back_s
+    assert run.refused <= sum(first <= left_at <= shown_at for left_at in run.left_at)
 
 
 @PROPERTY

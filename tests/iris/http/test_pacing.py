@@ -238,6 +238,19 @@ def test_clients_share_a_pacer_when_account_and_clock_are_the_same() -> None:
     assert pacer_of(("https://iris", "client", "user"), HandClock()) is not one
 
 
+def test_what_a_client_sent_counts_for_the_next_one_when_it_is_gone() -> None:
+    clock = HandClock()
+
+    def leave() -> float:
+        turn = pacer_of(("https://iris", "client", "user"), clock).turn(counted(("events", Rate(50, 1))))
+        wait_s = turn.wait_s()
+        turn.end()
+        return wait_s
+
+    assert leave() == 0
+    assert leave() > 0
+
+
 def test_what_was_under_way_in_the_parent_and_ends_in_the_child_frees_nothing_there() -> None:
     clock = HandClock()
     pacer, limit = Pacer(clock), ("events", Rate(2, 1800))

@@ -7,14 +7,16 @@ says which, nor how it counts. Three rules stand for three ways of counting; a c
 window after its answer. Of the calls that a server counted within one window, take the one that left last. The others
 had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
 it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. A call
-that is given up before its answer counts until one would have come, as late as the latest did of late.
+that is given up before its answer counts until one would have come, as late as the latest did of late, or after 30 ms where
+none has come yet. The clock may lag behind or stand still; one that runs ahead while no time passes is no measure.
 
 **A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
 here, whatever is delayed. Of a call that is given up it is taken after a usual round trip: kept back for as long as
 the latest answer took, two of them would stop all others. Two calls under way are enough as long as a round trip is
-shorter than two intervals. Where it is longer, more have to be under way than a bucket of two could bear at once; then
-only the third rule is left.
+shorter than two intervals, or than 1.6 with some headroom. Where more than half of the last fifteen are longer, or of all so
+far, more have to be under way than a bucket of two could bear at once; then, and until it has filled again, only the third
+rule is left.
 
 **Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
 most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
@@ -22,10 +24,11 @@ most. Where the second rule is gone, it is a fifth, and four fifths are left for
 **What is assumed of the network** is nothing, where the shortest round trip takes up to 7 % of a window, and a quarter of
 an interval of a bucket. What is longer is taken to be common to all round trips, once fifteen showed it: that moves every
 count by the same time and brings no two together, so a call need not count longer for it. Without that a latency of 0.3 s
-would cost a quarter of a limit per second. It is wrong where every answer so far was slower than those that follow, by more
-than is spared: then the calls on their way at that moment come closer together. The first quick answer shows it; a window of
-twenty calls and more bears what left until then, if that answer itself took no more than the 7 %. Otherwise even spacing is
-what is left.
+would cost a quarter of a limit per second. It is wrong where the way there, or the way back, gets quicker than in every
+answer so far, by more than is spared: then the calls on their way at that moment come closer together. Too many for a window
+are no more than those that are quicker and had left before an answer of up to 7 % showed it. Often none is, because until then
+a window was given 7 % less than it holds: in random draws with one change of the network none in nine of ten. Where the way
+back gets slower meanwhile, no answer shows it, and even spacing is what is left.
 
 No client can do without. Say that one uses 90 % of 50 calls a second while every answer takes 0.3 s. In 1.3 s it sends 58.
 Be the way there 0.3 s at first and then none, and the way back the other way round: all 58 are counted within one second, and
@@ -115,6 +118,7 @@ class KeptRate:
         self._answered: deque[float] = deque(maxlen=rate.calls)
         self._round_trips = _RoundTrips()
         self._even_at = -math.inf
+        self._most_tokens = _TOKENS
         self._tokens = float(_TOKENS)
         self._tokens_at = -math.inf
 
@@ -144,6 +148,8 @@ class KeptRate:
         self._round_trips.add(now - left_at)
         self._enter_answer(now)
         self._take_token(now)
+        # Only now: what filled until this answer filled the bucket as it was.
+        self._most_tokens = self._needed_under_way
 
     def give_up(self, now: float, left_at: float) -> None:
         """Enter that nobody waits for an answer any more: the call can be counted until one would have come.
@@ -223,6 +229,6 @@ class KeptRate:
         return min(_LOOK_AGAIN * self._rate.interval_s, _LOOK_AGAIN_AT_MOST_S)
 
     @property
-    def _most_tokens(self) -> int:
+    def _needed_under_way(self) -> int:
         """As many as have to be under way for the rate, and no fewer than two."""
         return max(_TOKENS, 1 + int(_HEADROOM * self._round_trips.usual_s / self._rate.interval_s))

@@ -284,10 +284,10 @@ class Pacer:
 
 
 class _Pacers:
-    """The pacers of this process."""
+    """The pacers of this process. They stay: what a client sent counts for the next one, though it is gone by then."""
 
     def __init__(self) -> None:
-        self._living: weakref.WeakValueDictionary[str, Pacer] = weakref.WeakValueDictionary()
+        self._pacers: dict[str, Pacer] = {}
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -298,22 +298,22 @@ class _Pacers:
     def of(self, key: str, clock: Callable[[], float]) -> Pacer:
         """Return the one of this name."""
         with self._lock:
-            pacer = self._living.get(key)
+            pacer = self._pacers.get(key)
             if pacer is None:
-                pacer = self._living[key] = Pacer(clock)
+                pacer = self._pacers[key] = Pacer(clock)
             return pacer
 
     def all(self) -> list[Pacer]:
-        """Return those that are in use."""
+        """Return all that were ever asked for."""
         with self._lock:
-            return list(self._living.values())
+            return list(self._pacers.values())
 
 
 _pacers: Final = _Pacers()
 
 
 def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
-    """Return the pacer that all clients of an account in this process share, as long as one of them lives.
+    """Return the pacer that all clients of an account in this process share, at the same time or one after another.
 
     :param account: what tells one account of IRIS from another
     :param clock: a monotonic clock; clients with clocks of their own do not share
