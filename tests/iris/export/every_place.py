@@ -17,12 +17,13 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped,unused-ignore]
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
+T = TypeVar("T")
 PACKAGE = str(Path(airflow_provider_trackunit.__file__).parent)
 PAGES, PER_PAGE = 3, 2
 FLEET = "/public/api/aemp/v2/15143/-3/Fleet"
@@ -115,6 +117,16 @@ class Places:
             self.hit = kind
             self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_qualname}"
             raise Interrupted
+
+
+def in_a_thread(work: Callable[[], T]) -> T:
+    """Do it in a thread of its own, and return what it returns.
+
+    A tracer that raises can leave CPython with a wrong account of what its thread is handling, and whatever is raised in that
+    thread later gets it as context.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(work).result()
 
 
 @dataclass(frozen=True)
@@ -291,6 +303,12 @@ def _run(
     scenario: Scenario, files: dict[str, bytes], places: Places | None
 ) -> tuple[int, str, dict[str, bytes]]:
     """Return the number of places, how a try ended, and what is in its folder then."""
+    return in_a_thread(lambda: _run_here(scenario, files, places))
+
+
+def _run_here(
+    scenario: Scenario, files: dict[str, bytes], places: Places | None
+) -> tuple[int, str, dict[str, bytes]]:
     client = wired(scenario.collection.answer)
     request = scenario.collection.request(scenario.at_once)
     with tempfile.TemporaryDirectory() as folder:

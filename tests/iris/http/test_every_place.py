@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.http.wire import Response
 from tests.fuzz.wires import JSON, token_response, wired
-from tests.iris.export.every_place import Interrupted, Places
+from tests.iris.export.every_place import Interrupted, Places, in_a_thread
 
 if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.http.wire import Request
@@ -56,12 +56,16 @@ def ask(client: WiredClient) -> None:
 
 def interrupted(client: WiredClient, places: Places) -> Interrupted | None:
     """Interrupt a request, and return the exception, which holds on to all frames on its way."""
-    try:
-        with places:
-            ask(client)
-    except Interrupted as error:
-        return error
-    return None
+
+    def asked() -> Interrupted | None:
+        try:
+            with places:
+                ask(client)
+        except Interrupted as error:
+            return error
+        return None
+
+    return in_a_thread(asked)
 
 
 def places_of(answers: list[int]) -> int:
