@@ -193,6 +193,7 @@ class ClientCore:
         exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=is_back)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
+            exchanged.turn.unask()
             exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
         self._judge(exchanged, row)
         return exchanged.response
@@ -231,8 +232,11 @@ class ClientCore:
             sent = request.with_token(token.value)
             response = yield Send(sent)
             turn.end()
-        except BaseException:
-            turn.give_up()
+        except BaseException as error:
+            if isinstance(error, IrisError) and not error.sent:
+                turn.take_back()
+            else:
+                turn.give_up()
             raise
         return _Exchanged(token, sent, response, turn)
 

@@ -68,6 +68,14 @@ class Turn:
         self.place.is_given_up = True
         self.pacer.end(self)
 
+    def take_back(self) -> None:
+        """Enter that the request could not leave after all, so that nobody can have counted it."""
+        self.pacer.take_back(self)
+
+    def unask(self) -> None:
+        """Enter that nobody looked at what was asked for: the URL, or series, is as if this request had not asked."""
+        self.pacer.unask(self)
+
     def let(self) -> None:
         """Enter that no limit stopped the request."""
         self.pacer.let(self)
@@ -200,6 +208,22 @@ class Pacer:
         be at any line of this class, in the very thread that holds the lock.
         """
         self._ended.append((turn.place, max(self._latest, self._clock())))
+
+    def take_back(self, turn: Turn) -> None:
+        """Enter what :meth:`Turn.take_back` says."""
+        self.unask(turn)
+        turn.place.left_at = None
+        self.end(turn)
+
+    def unask(self, turn: Turn) -> None:
+        """Enter what :meth:`Turn.unask` says."""
+        left_at = turn.place.left_at
+        if left_at is None or turn.was_asked_before:
+            return
+        with self._lock:
+            for name in turn.counted.one_by_one:
+                if self._one_by_one.get(name) == left_at:  # else others asked since
+                    del self._one_by_one[name]
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
