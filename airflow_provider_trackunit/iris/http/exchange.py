@@ -267,6 +267,9 @@ class ClientCore:
             raise
 
     def _asked_for_token(self) -> Generator[Step, Any, Token]:
+        told = self._tokens.refusal()
+        if told is not None:
+            raise told  # to somebody who was interrupted in the pause
         request = token_request(self.credentials)
         sent_at = self._clock()
         try:
@@ -275,7 +278,7 @@ class ClientCore:
                 self.token_requests += 1
             token = read_token(request, response, sent_at, scope=self.credentials.scope)
         except IrisError as error:
-            if isinstance(error, IrisTokenError):
+            if isinstance(error, IrisTokenError) or error.retry_after:
                 self._tokens.keep_refusal(error)
             # The request that needed the token never left, so it may be repeated whatever it does.
             error.sent = False

@@ -180,6 +180,25 @@ def test_whoever_is_interrupted_while_it_asks_leaves_nobody_waiting(iris_emulato
         assert client.run(ASSETS)["totalElements"] == 250
 
 
+def test_a_pause_that_the_token_endpoint_asks_for_does_not_end_with_whoever_is_interrupted_in_it(
+    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    iris_emulator.fault(path="/token", status=429, headers={"Retry-After": "20"}, times=1)
+    interrupts = [Interrupt()]
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(5.0 if interrupts else seconds)
+        if interrupts:
+            raise interrupts.pop()
+
+    client = new_client(sleep=sleep)
+    with pytest.raises(Interrupt):
+        client.run(ASSETS)
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert clock.now >= 1020.0
+    assert client.token_requests == 2
+
+
 def test_a_turn_is_taken_when_the_token_is_there() -> None:
     clock = HandClock()
     core = ClientCore(Credentials("c", "s", "u", "p"), "https://iris.example.com", clock=clock)

@@ -70,17 +70,28 @@ class TokenKeeper:
 
         :raises IrisTokenError: when the credentials were refused a moment ago. A dozen threads that begin together must
             not each try a secret that is wrong: accounts are locked for that
-        :raises IrisError: when the endpoint said to keep away, and that time is not over
+        :raises IrisError: when the endpoint was asked as often as may be, said to keep away, and that time is not over
+        """
+        refusal = self.refusal()
+        if refusal is not None and (refusal.retried or not refusal.transient):
+            raise refusal
+        with self._lock:
+            token = self._token
+        return token if token is not None and self._clock() < token.renew_at else None
+
+    def refusal(self) -> IrisError | None:
+        """Return what the token endpoint said when it was asked last, as long as it is to be heeded.
+
+        Each caller's own, because a traceback grows with every raise.
         """
         with self._lock:
-            token, refusal, refused_until = self._token, self._refusal, self._refused_until
-        now = self._clock()
-        if refusal is not None and now < refused_until:
-            # Each caller's own, because a traceback grows with every raise.
-            own = copy.copy(refusal)
-            own.retry_after = None if refusal.retry_after is None else refused_until - now
-            raise own
-        return token if token is not None and now < token.renew_at else None
+            refusal, refused_until = self._refusal, self._refused_until
+        left_s = refused_until - self._clock()
+        if refusal is None or left_s <= 0:
+            return None
+        own = copy.copy(refusal)
+        own.retry_after = None if refusal.retry_after is None else left_s
+        return own
 
     def keep(self, token: Token) -> None:
         """Make this the current token."""
