@@ -85,6 +85,21 @@ def test_a_call_of_a_metered_limit_counts_from_its_answer() -> None:
     assert pacer.turn(counted(("events", Rate(1, 900)))).wait_s() > 0
 
 
+def test_who_waits_behind_others_for_a_metered_limit_waits_for_the_call_that_is_its_own() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    limit = ("events", Rate(2, 1800))
+    for pause_s in (50, 1650):
+        send(pacer, clock, limit)
+        clock.now += pause_s
+    waiting = [pacer.turn(counted(limit)) for _ in range(4)]
+    waits_s = [turn.wait_s() for turn in waiting]
+    assert waits_s == [pytest.approx(100 + more, abs=5) for more in (0, 50, 1800, 1850)]
+    for turn, wait_s in zip(waiting[:2], waits_s, strict=False):
+        clock.now = 2700 + wait_s
+        assert turn.wait_s() == 0
+
+
 def test_lanes_do_not_hold_each_other_back() -> None:
     clock = HandClock()
     pacer = Pacer(clock)
