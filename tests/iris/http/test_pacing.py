@@ -4,6 +4,7 @@ import gc
 import random
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -251,6 +252,22 @@ def test_clients_share_a_pacer_when_account_and_clock_are_the_same() -> None:
     assert pacer_of(("https://iris", "client", "user"), clock) is one
     assert pacer_of(("https://iris", "client", "other"), clock) is not one
     assert pacer_of(("https://iris", "client", "user"), HandClock()) is not one
+
+
+def test_what_a_client_sent_counts_for_the_next_one_when_it_is_gone() -> None:
+    """A triggerer closes the client of an account with the last who waits, and opens another for the next."""
+    clock = HandClock()
+    account, limit = ("https://iris", "client", "user"), ("events", Rate(1, 900))
+    send(pacer_of(account, clock), clock, limit)
+    gc.collect()
+    assert pacer_of(account, clock).turn(counted(limit)).wait_s() == pytest.approx(900, abs=1)
+
+
+def test_of_many_accounts_only_the_latest_are_kept_in_mind() -> None:
+    clock = HandClock()
+    pacers = weakref.WeakSet(pacer_of(("https://iris", str(number), ""), clock) for number in range(1000))
+    gc.collect()
+    assert len(pacers) <= 64
 
 
 def test_what_was_under_way_in_the_parent_and_ends_in_the_child_frees_nothing_there() -> None:

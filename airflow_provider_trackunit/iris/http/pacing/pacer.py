@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # counted one by one only so many are kept in mind: a walk over 100 000 URLs with a limit each must not grow.
 _MOST_REMEMBERED: Final = 4096
 
+# So many accounts are kept in mind when no client of them lives: more than a triggerer has connections to IRIS.
+_MOST_ACCOUNTS: Final = 64
+
 # A time of which less is left than a clock shows is over.
 _SHORTEST_WAIT_S: Final = 1e-4
 
@@ -312,6 +315,8 @@ class _Pacers:
 
     def __init__(self) -> None:
         self._living: weakref.WeakValueDictionary[str, Pacer] = weakref.WeakValueDictionary()
+        # What a client sent still counts when it is gone.
+        self._latest: deque[Pacer] = deque(maxlen=_MOST_ACCOUNTS)
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -325,6 +330,7 @@ class _Pacers:
             pacer = self._living.get(key)
             if pacer is None:
                 pacer = self._living[key] = Pacer(clock)
+                self._latest.append(pacer)
             return pacer
 
     def all(self) -> list[Pacer]:
@@ -337,7 +343,7 @@ _pacers: Final = _Pacers()
 
 
 def pacer_of(account: Iterable[str], clock: Callable[[], float]) -> Pacer:
-    """Return the pacer that all clients of an account in this process share, as long as one of them lives.
+    """Return the pacer that all clients of an account in this process share, one after the other or at once.
 
     :param account: what tells one account of IRIS from another
     :param clock: a monotonic clock; clients with clocks of their own do not share
