@@ -256,14 +256,17 @@ class ClientCore:
         """Say how to get a new token, with as many attempts as the rules allow, and keep it.
 
         All who need one share these attempts: a token endpoint that is overloaded is asked four times, and not four times
-        by each thread.
+        by each thread. Where none of them brings a new token, the current one is used as long as it is good.
         """
         try:
             return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
         except IrisError as error:
             error.retried = True
-            if error.retry_after:
+            good = self._tokens.good() if error.transient else None
+            if error.retry_after or good is not None:
                 self._tokens.keep_refusal(error)
+            if good is not None:
+                return good
             raise
 
     def _asked_for_token(self) -> Generator[Step, Any, Token]:

@@ -81,6 +81,45 @@ def test_a_token_endpoint_that_says_to_keep_away_is_left_alone_by_all(
     assert client.run(ASSETS)["totalElements"] == 250
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 503},
+        {"status": 503, "headers": {"Retry-After": "10"}},
+        {"status": 503, "headers": {"Retry-After": "600"}},
+        {"kind": "reset_before"},
+    ],
+    ids=str,
+)
+def test_while_a_token_is_good_nobody_fails_because_there_is_no_new_one_yet(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock, fault: dict[str, Any]
+) -> None:
+    client.authenticate()
+    clock.now += 3600 - 59
+    iris_emulator.fault(path="/token", times=None, **fault)
+    assert client.run(ASSETS)["totalElements"] == 250
+    asked = client.token_requests
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert client.token_requests == asked
+    clock.now += 60
+    with pytest.raises((IrisServerError, IrisNoAnswerError)):
+        client.run(ASSETS)
+    iris_emulator.reset()
+    clock.now += 600
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_a_secret_that_is_refused_is_told_although_the_old_token_is_good(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    """Whoever went on would try it again and again, and accounts are locked for that."""
+    client.authenticate()
+    clock.now += 3600 - 59
+    iris_emulator.fault(path="/token", status=401, body='{"error":"invalid_client"}', times=1)
+    with pytest.raises(IrisTokenError):
+        client.run(ASSETS)
+
+
 def test_a_token_endpoint_that_asks_for_years_is_asked_again_after_an_hour(
     client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:

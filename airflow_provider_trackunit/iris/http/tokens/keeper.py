@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # way; a tenth of the lifetime where that is shorter.
 _RENEW_AHEAD_S: Final = 60.0
 
-# How long credentials that were refused are not tried again: as long as threads of one task take to begin.
+# How long credentials that were refused are not tried again: as long as threads of one task take to begin. And how long an
+# endpoint that fails is not asked while the current token is good.
 _REFUSED_FOR_S: Final = 5.0
 
 # A pause may be asked for by mistake; after so long the endpoint is asked again.
@@ -42,9 +43,14 @@ class Token:
     scope: str = ""
 
     @property
+    def expires_at(self) -> float:
+        """From when on IRIS takes it no more."""
+        return self.sent_at + self.expires_in_s
+
+    @property
     def renew_at(self) -> float:
         """From when on a new token should be asked for."""
-        return self.sent_at + self.expires_in_s - min(_RENEW_AHEAD_S, self.expires_in_s / 10)
+        return self.expires_at - min(_RENEW_AHEAD_S, self.expires_in_s / 10)
 
 
 class TokenKeeper:
@@ -66,18 +72,26 @@ class TokenKeeper:
         self._lock = threading.Lock()
 
     def usable(self) -> Token | None:
-        """Return the current token, or None when it is time to ask for a new one.
+        """Return the current token, or None when it is time to ask for a new one and one can be had.
 
         :raises IrisTokenError: when the credentials were refused a moment ago. A dozen threads that begin together must
             not each try a secret that is wrong: accounts are locked for that
-        :raises IrisError: when the endpoint was asked as often as may be, said to keep away, and that time is not over
+        :raises IrisError: when the endpoint was asked as often as may be, said to keep away, that time is not over, and the
+            current token is no longer good
         """
         refusal = self.refusal()
-        if refusal is not None and (refusal.retried or not refusal.transient):
-            raise refusal
+        token = self.good()
+        if refusal is None or (refusal.transient and not refusal.retried):
+            return token if token is not None and self._clock() < token.renew_at else None
+        if refusal.transient and token is not None:
+            return token
+        raise refusal
+
+    def good(self) -> Token | None:
+        """Return the current token as long as IRIS takes it, though it be time to ask for a new one."""
         with self._lock:
             token = self._token
-        return token if token is not None and self._clock() < token.renew_at else None
+        return token if token is not None and self._clock() < token.expires_at else None
 
     def refusal(self) -> IrisError | None:
         """Return what the token endpoint said when it was asked last, as long as it is to be heeded.
@@ -99,10 +113,14 @@ class TokenKeeper:
             self._token, self._refusal = token, None
 
     def keep_refusal(self, error: IrisError) -> None:
-        """Enter that the token endpoint refuses these credentials, or says how long to keep away."""
-        refused_for_s = min(error.retry_after or _REFUSED_FOR_S, _LONGEST_HOLD_S)
+        """Enter that the token endpoint refuses these credentials, says how long to keep away, or fails while a token is good."""
+        now = self._clock()
+        until = now + min(error.retry_after or _REFUSED_FOR_S, _LONGEST_HOLD_S)
+        good = self.good()
+        if good is not None and error.transient and not error.retry_after:
+            until = min(until, good.expires_at)
         with self._lock:
-            self._refusal, self._refused_until = error, self._clock() + refused_for_s
+            self._refusal, self._refused_until = error, until
 
     def discard(self, token: Token) -> None:
         """Drop a token that IRIS refused, unless another caller has replaced it already."""
