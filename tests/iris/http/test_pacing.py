@@ -217,6 +217,25 @@ def test_of_a_pool_only_what_was_refused_is_held_back() -> None:
     assert pacer.turn(other).wait_s() == 0
 
 
+def test_a_url_that_was_refused_is_held_back_until_so_many_others_were_asked_since() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+
+    def ask(number: int) -> Turn:
+        turn = pacer.turn(counted(one_by_one=(f"url {number}",)))
+        turn.wait_s()
+        turn.end()
+        return turn
+
+    first = ask(0)
+    for number in range(1, 4000):
+        ask(number)
+    first.hold(900.0)
+    for number in range(4000, 8000):
+        ask(number)
+    assert pacer.turn(counted(one_by_one=("url 0",))).wait_s() == pytest.approx(900)
+
+
 def test_nobody_can_shut_a_limit_for_longer_than_an_hour() -> None:
     clock = HandClock()
     pacer = Pacer(clock)

@@ -249,7 +249,7 @@ class Pacer:
         with self._lock:
             until = self._catch_up() + min(pause_s, _LONGEST_HOLD_S)
             for name in turn.counted.one_by_one:
-                self._one_by_one[name] = until
+                self._keep_in_mind(name, until)
             for lane in turn.place.lanes:
                 if lane.is_metered:
                     lane.learned.hold(until)
@@ -279,9 +279,13 @@ class Pacer:
             lane.leave(turn.place, now)
         turn.was_asked_before = any(name in self._one_by_one for name in turn.counted.one_by_one)
         for name in turn.counted.one_by_one:
-            self._one_by_one[name] = now
+            self._keep_in_mind(name, now)
         while len(self._one_by_one) > _MOST_REMEMBERED:
             del self._one_by_one[next(iter(self._one_by_one))]
+
+    def _keep_in_mind(self, name: str, until: float) -> None:
+        self._one_by_one.pop(name, None)  # as the latest
+        self._one_by_one[name] = until
 
     def _line_up(self, turn: Turn) -> None:
         turn.has_waited = True
