@@ -262,12 +262,12 @@ class ClientCore:
             return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
         except IrisError as error:
             error.retried = True
-            good = self._tokens.good() if error.transient else None
-            if error.retry_after or good is not None:
+            if error.retry_after:
                 self._tokens.keep_refusal(error)
-            if good is not None:
-                return good
-            raise
+            token = self._tokens.use_on(error.retry_after) if error.transient else None
+            if token is None:
+                raise
+            return token
 
     def _asked_for_token(self) -> Generator[Step, Any, Token]:
         told = self._tokens.refusal()

@@ -109,6 +109,17 @@ def test_while_a_token_is_good_nobody_fails_because_there_is_no_new_one_yet(
     assert client.run(ASSETS)["totalElements"] == 250
 
 
+def test_a_good_token_that_iris_refuses_after_all_is_renewed_although_the_endpoint_failed_a_moment_ago(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    client.authenticate()
+    clock.now += 3600 - 59
+    iris_emulator.fault(path="/token", status=503, times=4)
+    assert client.run(ASSETS)["totalElements"] == 250
+    iris_emulator.fault(path=ASSETS, kind="revoke")
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
 def test_a_secret_that_is_refused_is_told_although_the_old_token_is_good(
     client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # way; a tenth of the lifetime where that is shorter.
 _RENEW_AHEAD_S: Final = 60.0
 
-# How long credentials that were refused are not tried again: as long as threads of one task take to begin. And how long an
-# endpoint that fails is not asked while the current token is good.
+# How long credentials that were refused are not tried again: as long as threads of one task take to begin. And how long a
+# token that is good is used before an endpoint that fails is asked again.
 _REFUSED_FOR_S: Final = 5.0
 
 # A pause may be asked for by mistake; after so long the endpoint is asked again.
@@ -64,6 +64,7 @@ class TokenKeeper:
         self._token: Token | None = None
         self._refusal: IrisError | None = None
         self._refused_until = -math.inf
+        self._used_until = -math.inf
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -79,19 +80,25 @@ class TokenKeeper:
         :raises IrisError: when the endpoint was asked as often as may be, said to keep away, that time is not over, and the
             current token is no longer good
         """
-        refusal = self.refusal()
-        token = self.good()
-        if refusal is None or (refusal.transient and not refusal.retried):
-            return token if token is not None and self._clock() < token.renew_at else None
-        if refusal.transient and token is not None:
-            return token
-        raise refusal
-
-    def good(self) -> Token | None:
-        """Return the current token as long as IRIS takes it, though it be time to ask for a new one."""
         with self._lock:
-            token = self._token
-        return token if token is not None and self._clock() < token.expires_at else None
+            token, used_until = self._token, self._used_until
+        now = self._clock()
+        if token is not None and now < min(max(token.renew_at, used_until), token.expires_at):
+            return token
+        refusal = self.refusal()
+        if refusal is not None and (refusal.retried or not refusal.transient):
+            raise refusal
+        return None
+
+    def use_on(self, seconds: float | None) -> Token | None:
+        """Return the current token, to be used although it is time for a new one; None when it is no longer good.
+
+        :param seconds: until the endpoint may be asked again; None where it did not say
+        """
+        now = self._clock()
+        with self._lock:
+            self._used_until = now + (seconds or _REFUSED_FOR_S)
+            return self._token if self._token is not None and now < self._token.expires_at else None
 
     def refusal(self) -> IrisError | None:
         """Return what the token endpoint said when it was asked last, as long as it is to be heeded.
@@ -110,17 +117,13 @@ class TokenKeeper:
     def keep(self, token: Token) -> None:
         """Make this the current token."""
         with self._lock:
-            self._token, self._refusal = token, None
+            self._token, self._refusal, self._used_until = token, None, -math.inf
 
     def keep_refusal(self, error: IrisError) -> None:
-        """Enter that the token endpoint refuses these credentials, says how long to keep away, or fails while a token is good."""
-        now = self._clock()
-        until = now + min(error.retry_after or _REFUSED_FOR_S, _LONGEST_HOLD_S)
-        good = self.good()
-        if good is not None and error.transient and not error.retry_after:
-            until = min(until, good.expires_at)
+        """Enter that the token endpoint refuses these credentials, or says how long to keep away."""
+        refused_for_s = min(error.retry_after or _REFUSED_FOR_S, _LONGEST_HOLD_S)
         with self._lock:
-            self._refusal, self._refused_until = error, until
+            self._refusal, self._refused_until = error, self._clock() + refused_for_s
 
     def discard(self, token: Token) -> None:
         """Drop a token that IRIS refused, unless another caller has replaced it already."""
