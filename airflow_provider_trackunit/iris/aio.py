@@ -164,12 +164,11 @@ class AsyncIrisClient(ClientCore):
                     outcome = await self._do(step, connections)
                 except IrisError as error:
                     step = steps.throw(error)
-                    continue
-                try:
+                else:
                     step = steps.send(outcome)
-                except StopIteration as end:
-                    result: _T = end.value
-                    return result
+        except StopIteration as end:
+            result: _T = end.value
+            return result
         finally:
             steps.close()  # whoever is cancelled gives its turn back
 

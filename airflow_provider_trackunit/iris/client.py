@@ -160,12 +160,11 @@ class IrisClient(ClientCore):
                     outcome = self._do(step, cancelled)
                 except IrisError as error:
                     step = steps.throw(error)
-                    continue
-                try:
+                else:
                     step = steps.send(outcome)
-                except StopIteration as end:
-                    result: _T = end.value
-                    return result
+        except StopIteration as end:
+            result: _T = end.value
+            return result
         finally:
             steps.close()  # whoever is interrupted gives its turn back
 

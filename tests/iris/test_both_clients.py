@@ -406,6 +406,28 @@ def test_coroutines_that_wait_for_a_token_share_one_request_for_it(iris_emulator
     assert iris_emulator.stats()["token_requests"] == 2
 
 
+@pytest.mark.parametrize("kind", ["status", "reset_before"])
+def test_while_a_token_is_good_no_coroutine_fails_because_there_is_no_new_one_yet(
+    iris_emulator: IrisEmulator, kind: str
+) -> None:
+    async def ask() -> None:
+        clock = HandClock()
+
+        async def sleep(seconds: float) -> None:
+            clock.sleep(seconds)
+
+        async with AsyncIrisClient(
+            api_user_of(iris_emulator), iris_emulator.url, clock=clock, sleep=sleep
+        ) as client:
+            await client.authenticate()
+            clock.now += 3600 - 59
+            iris_emulator.fault(path="/token", kind=kind, times=None, status=503)
+            answers = await asyncio.gather(*(client.run(ASSETS) for _ in range(4)))
+        assert [answer["totalElements"] for answer in answers] == [250] * 4
+
+    asyncio.run(ask())
+
+
 def test_a_caller_that_is_cancelled_does_not_take_the_token_of_the_others_with_it(
     iris_emulator: IrisEmulator,
 ) -> None:

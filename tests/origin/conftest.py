@@ -52,6 +52,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
         auth_url: str | None = None,
         ca_bundle: Path | None = None,
         walk: bool = False,
+        max_attempts: int = 1,
         **arguments: Any,
     ) -> Any:
         settings = {
@@ -59,7 +60,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
                 "client", SECRET, "user", PASSWORD, auth_url=auth_url or f"{base_url}/token"
             ),
             "base_url": base_url,
-            "max_attempts": 1,
+            "max_attempts": max_attempts,
             "timeout_s": 5.0,
             "ca_bundle": str(ca_bundle) if ca_bundle else None,
         }

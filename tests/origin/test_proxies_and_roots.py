@@ -89,6 +89,19 @@ def test_a_proxy_that_opens_no_tunnel_is_named_as_the_reason_without_its_passwor
     assert told_by(caught.value, caplog.text) == []
 
 
+def test_what_breaks_off_behind_a_tunnel_may_have_arrived_and_is_not_sent_twice(
+    ask: Ask, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """urllib3 says of it that the proxy could not be reached."""
+    bundle, tls = certificate
+    with TunnelProxy() as proxy, ScriptedServer(token_answer(), b"", tls=tls) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(IrisNoAnswerError, match="broke off") as caught:
+            ask(server.url, ca_bundle=bundle, method="POST", max_attempts=4)
+    assert caught.value.sent
+    assert [asked.line.split()[0] for asked in server.asked[1:]] == ["POST"]
+
+
 def test_a_proxy_that_is_not_there_is_named_as_the_reason(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     with TunnelProxy() as gone:
         pass

@@ -56,6 +56,8 @@ class CountingServer:
     limits: list[Limited]
     out_s: float = 0.01
     back_s: float = 0.01
+    #: What comes in the place of the next answers, to requests that are not counted.
+    mishaps: deque[Response | IrisError] = field(default_factory=deque)
     #: When each request was counted, and whether it was let through.
     log: list[tuple[float, str, bool]] = field(default_factory=list)
 
@@ -63,7 +65,9 @@ class CountingServer:
     def refused(self) -> int:
         return sum(not let for _, _, let in self.log)
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Request) -> Response | IrisError:
+        if self.mishaps:
+            return self.mishaps.popleft()
         parts = urlsplit(request.url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         headers = {"content-type": "application/json"}
@@ -141,7 +145,7 @@ class Crew:
 
         def go_on(outcome: Any) -> None:
             try:
-                step = steps.send(outcome)
+                step = steps.throw(outcome) if isinstance(outcome, IrisError) else steps.send(outcome)
             except StopIteration:
                 end(None)
             except IrisError as error:
@@ -163,5 +167,5 @@ class Crew:
         else:
             go_on(TOKEN)
 
-    def _back(self, response: Response, go_on: Callable[[Any], None]) -> None:
+    def _back(self, response: Response | IrisError, go_on: Callable[[Any], None]) -> None:
         self.world.after(self.server.back_s, lambda: go_on(response))

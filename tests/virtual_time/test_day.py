@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_trackunit.iris.errors import IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import IrisNoAnswerError, IrisRateLimitError
 from tests.virtual_time.counting import WAYS, World
 from tests.virtual_time.crew import CountingServer, Crew, Limited
 
@@ -98,3 +98,12 @@ def test_a_third_call_of_the_events_in_half_an_hour_is_not_sent() -> None:
     (error,) = crew.errors
     assert isinstance(error, IrisRateLimitError)
     assert 1800 <= (error.retry_after or 0) <= 1810
+
+
+def test_a_request_that_could_not_leave_uses_up_none_of_two_calls_in_half_an_hour() -> None:
+    crew = Crew(CountingServer(World(), documented(WAYS["sliding window"])))
+    crew.server.mishaps.extend(IrisNoAnswerError("no connection", sent=False) for _ in range(2))
+    crew.work([EVENTS], threads=1, method="POST")
+    assert len(crew.errors) == 1
+    crew.work([EVENTS] * 2, threads=1, method="POST")
+    assert (len(crew.errors), len(crew.done)) == (1, 2)

@@ -7,8 +7,9 @@ import collections
 import pytest
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted
-from airflow_provider_trackunit.iris.errors import IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError, IrisRateLimitError
 from airflow_provider_trackunit.iris.http.pacing import Pacer
+from airflow_provider_trackunit.iris.http.wire import Response
 from tests.virtual_time.counting import WAYS, FixedWindow, SlidingWindow, TokenBucket, World
 from tests.virtual_time.crew import CountingServer, Crew, Limited
 
@@ -52,6 +53,20 @@ def test_a_url_that_was_not_asked_before_gets_one_more_try_at_a_slower_pace_and_
     assert error.retry_after == QUARTER_S
     assert len(crew.server.log) == 2
     assert took_s >= 1.0
+
+
+@pytest.mark.parametrize(
+    "mishap", [IrisNoAnswerError("no connection", sent=False), Response(401, {}, b"")], ids=["unsent", "401"]
+)
+def test_a_page_that_nobody_looked_at_was_not_asked_before(mishap: IrisError | Response) -> None:
+    """It did not leave, or its token was dead. What refuses it then is the fifty a second, which somebody else used up."""
+    crew = Crew(CountingServer(World(), [Limited(FLEET, lambda: FixedWindow(50, 1, phase_s=0.0))]))
+    crew.work(PAGES[:1], threads=1)
+    crew.server.mishaps.append(mishap)
+    crew.server.foreign_client(f"{FLEET}/other", 1 / 5000, until=crew.world.now + 0.02)
+    crew.work(PAGES[1:2], threads=1)
+    assert (crew.errors, crew.done) == ([], PAGES[:2])
+    assert crew.server.refused == 1
 
 
 @pytest.mark.parametrize("threads", [1, 4, 16])

@@ -193,6 +193,7 @@ class ClientCore:
         exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=is_back)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
+            exchanged.turn.unask()
             exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
         self._judge(exchanged, row)
         return exchanged.response
@@ -231,8 +232,11 @@ class ClientCore:
             sent = request.with_token(token.value)
             response = yield Send(sent)
             turn.end()
-        except BaseException:
-            turn.give_up()
+        except BaseException as error:
+            if isinstance(error, IrisError) and not error.sent:
+                turn.take_back()
+            else:
+                turn.give_up()
             raise
         return _Exchanged(token, sent, response, turn)
 
@@ -252,7 +256,7 @@ class ClientCore:
         """Say how to get a new token, with as many attempts as the rules allow, and keep it.
 
         All who need one share these attempts: a token endpoint that is overloaded is asked four times, and not four times
-        by each thread.
+        by each thread. Where none of them brings a new token, the current one is used as long as it is good.
         """
         try:
             return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
@@ -260,9 +264,15 @@ class ClientCore:
             error.retried = True
             if error.retry_after:
                 self._tokens.keep_refusal(error)
-            raise
+            token = self._tokens.use_on(error.retry_after) if error.transient else None
+            if token is None:
+                raise
+            return token
 
     def _asked_for_token(self) -> Generator[Step, Any, Token]:
+        told = self._tokens.refusal()
+        if told is not None:
+            raise told  # to somebody who was interrupted in the pause
         request = token_request(self.credentials)
         sent_at = self._clock()
         try:
@@ -271,7 +281,7 @@ class ClientCore:
                 self.token_requests += 1
             token = read_token(request, response, sent_at, scope=self.credentials.scope)
         except IrisError as error:
-            if isinstance(error, IrisTokenError):
+            if isinstance(error, IrisTokenError) or error.retry_after:
                 self._tokens.keep_refusal(error)
             # The request that needed the token never left, so it may be repeated whatever it does.
             error.sent = False

@@ -85,6 +85,21 @@ def test_a_call_of_a_metered_limit_counts_from_its_answer() -> None:
     assert pacer.turn(counted(("events", Rate(1, 900)))).wait_s() > 0
 
 
+def test_who_waits_behind_others_for_a_metered_limit_waits_for_the_call_that_is_its_own() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    limit = ("events", Rate(2, 1800))
+    for pause_s in (50, 1650):
+        send(pacer, clock, limit)
+        clock.now += pause_s
+    waiting = [pacer.turn(counted(limit)) for _ in range(4)]
+    waits_s = [turn.wait_s() for turn in waiting]
+    assert waits_s == [pytest.approx(100 + more, abs=5) for more in (0, 50, 1800, 1850)]
+    for turn, wait_s in zip(waiting[:2], waits_s, strict=False):
+        clock.now = 2700 + wait_s
+        assert turn.wait_s() == 0
+
+
 def test_lanes_do_not_hold_each_other_back() -> None:
     clock = HandClock()
     pacer = Pacer(clock)
@@ -201,6 +216,25 @@ def test_of_a_pool_only_what_was_refused_is_held_back() -> None:
     assert pacer.turn(other).wait_s() == 0
 
 
+def test_a_url_that_was_refused_is_held_back_until_so_many_others_were_asked_since() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+
+    def ask(number: int) -> Turn:
+        turn = pacer.turn(counted(one_by_one=(f"url {number}",)))
+        turn.wait_s()
+        turn.end()
+        return turn
+
+    first = ask(0)
+    for number in range(1, 4000):
+        ask(number)
+    first.hold(900.0)
+    for number in range(4000, 8000):
+        ask(number)
+    assert pacer.turn(counted(one_by_one=("url 0",))).wait_s() == pytest.approx(900)
+
+
 def test_nobody_can_shut_a_limit_for_longer_than_an_hour() -> None:
     clock = HandClock()
     pacer = Pacer(clock)
@@ -239,16 +273,12 @@ def test_clients_share_a_pacer_when_account_and_clock_are_the_same() -> None:
 
 
 def test_what_a_client_sent_counts_for_the_next_one_when_it_is_gone() -> None:
+    """A triggerer closes the client of an account with the last who waits, and opens another for the next."""
     clock = HandClock()
-
-    def leave() -> float:
-        turn = pacer_of(("https://iris", "client", "user"), clock).turn(counted(("events", Rate(50, 1))))
-        wait_s = turn.wait_s()
-        turn.end()
-        return wait_s
-
-    assert leave() == 0
-    assert leave() > 0
+    account, limit = ("https://iris", "client", "user"), ("events", Rate(1, 900))
+    send(pacer_of(account, clock), clock, limit)
+    gc.collect()
+    assert pacer_of(account, clock).turn(counted(limit)).wait_s() == pytest.approx(900, abs=1)
 
 
 def test_what_was_under_way_in_the_parent_and_ends_in_the_child_frees_nothing_there() -> None:

@@ -81,6 +81,56 @@ def test_a_token_endpoint_that_says_to_keep_away_is_left_alone_by_all(
     assert client.run(ASSETS)["totalElements"] == 250
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 503},
+        {"status": 503, "headers": {"Retry-After": "10"}},
+        {"status": 503, "headers": {"Retry-After": "600"}},
+        {"kind": "reset_before"},
+    ],
+    ids=str,
+)
+def test_while_a_token_is_good_nobody_fails_because_there_is_no_new_one_yet(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock, fault: dict[str, Any]
+) -> None:
+    client.authenticate()
+    clock.now += 3600 - 59
+    iris_emulator.fault(path="/token", times=None, **fault)
+    assert client.run(ASSETS)["totalElements"] == 250
+    asked = client.token_requests
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert client.token_requests == asked
+    clock.now += 60
+    with pytest.raises((IrisServerError, IrisNoAnswerError)):
+        client.run(ASSETS)
+    iris_emulator.reset()
+    clock.now += 600
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_a_good_token_that_iris_refuses_after_all_is_renewed_although_the_endpoint_failed_a_moment_ago(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    client.authenticate()
+    clock.now += 3600 - 59
+    iris_emulator.fault(path="/token", status=503, times=4)
+    assert client.run(ASSETS)["totalElements"] == 250
+    iris_emulator.fault(path=ASSETS, kind="revoke")
+    assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_a_secret_that_is_refused_is_told_although_the_old_token_is_good(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    """Whoever went on would try it again and again, and accounts are locked for that."""
+    client.authenticate()
+    clock.now += 3600 - 59
+    iris_emulator.fault(path="/token", status=401, body='{"error":"invalid_client"}', times=1)
+    with pytest.raises(IrisTokenError):
+        client.run(ASSETS)
+
+
 def test_a_token_endpoint_that_asks_for_years_is_asked_again_after_an_hour(
     client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:
@@ -178,6 +228,25 @@ def test_whoever_is_interrupted_while_it_asks_leaves_nobody_waiting(iris_emulato
         with pytest.raises(Interrupt):
             client.run(ASSETS)
         assert client.run(ASSETS)["totalElements"] == 250
+
+
+def test_a_pause_that_the_token_endpoint_asks_for_does_not_end_with_whoever_is_interrupted_in_it(
+    new_client: ClientFactory, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    iris_emulator.fault(path="/token", status=429, headers={"Retry-After": "20"}, times=1)
+    interrupts = [Interrupt()]
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(5.0 if interrupts else seconds)
+        if interrupts:
+            raise interrupts.pop()
+
+    client = new_client(sleep=sleep)
+    with pytest.raises(Interrupt):
+        client.run(ASSETS)
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert clock.now >= 1020.0
+    assert client.token_requests == 2
 
 
 def test_a_turn_is_taken_when_the_token_is_there() -> None:

@@ -130,6 +130,12 @@ class KeptRate:
             return window_free_at
         return max(window_free_at, self._even_at, self._token_at(now))
 
+    def free_at(self, now: float, before: int) -> float:
+        """Return when a window has room for one call more, after so many that wait before it."""
+        self._settle(now)
+        windows, ahead = divmod(before, self._rate.calls)
+        return self._window_free_at(now, ahead) + windows * self._rate.window_s
+
     def calls_left(self, now: float) -> int:
         """Return how many calls may leave at once now, as far as what left here is all that counts."""
         self._settle(now)
@@ -198,13 +204,13 @@ class KeptRate:
         last = self._answered[-1] if self._answered else -math.inf
         return not self._under_way and last + self._rate.window_s <= now and self._even_at <= now
 
-    def _window_free_at(self, now: float) -> float:
-        """Return when fewer than ``calls`` count: those under way, and those answered within the window."""
+    def _window_free_at(self, now: float, ahead: int = 0) -> float:
+        """Return when fewer than ``calls`` count: those under way, those answered within the window, and those ahead."""
         spared_s = self._rate.window_s * (math.inf if self._rate.metered else _SPARED_OF_A_WINDOW)
         common_s = self._round_trips.common_beyond(spared_s)
         # Round trips longer than a window have no more under way than it holds: who is under way always counts.
         counted_s = max(0.0, self._rate.window_s - common_s)
-        may_be_answered = self._rate.calls - self._under_way
+        may_be_answered = self._rate.calls - self._under_way - ahead
         if may_be_answered <= 0:
             return now + max(counted_s, self._look_again_s)
         if len(self._answered) < may_be_answered:

@@ -68,6 +68,14 @@ class Turn:
         self.place.is_given_up = True
         self.pacer.end(self)
 
+    def take_back(self) -> None:
+        """Enter that the request could not leave after all, so that nobody can have counted it."""
+        self.pacer.take_back(self)
+
+    def unask(self) -> None:
+        """Enter that nobody looked at what was asked for: the URL, or series, is as if this request had not asked."""
+        self.pacer.unask(self)
+
     def let(self) -> None:
         """Enter that no limit stopped the request."""
         self.pacer.let(self)
@@ -201,6 +209,22 @@ class Pacer:
         """
         self._ended.append((turn.place, max(self._latest, self._clock())))
 
+    def take_back(self, turn: Turn) -> None:
+        """Enter what :meth:`Turn.take_back` says."""
+        self.unask(turn)
+        turn.place.left_at = None
+        self.end(turn)
+
+    def unask(self, turn: Turn) -> None:
+        """Enter what :meth:`Turn.unask` says."""
+        left_at = turn.place.left_at
+        if left_at is None or turn.was_asked_before:
+            return
+        with self._lock:
+            for name in turn.counted.one_by_one:
+                if self._one_by_one.get(name) == left_at:  # else others asked since
+                    del self._one_by_one[name]
+
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
         with self._lock:
@@ -222,7 +246,7 @@ class Pacer:
         with self._lock:
             until = self._catch_up() + min(pause_s, _LONGEST_HOLD_S)
             for name in turn.counted.one_by_one:
-                self._one_by_one[name] = until
+                self._keep_in_mind(name, until)
             for lane in turn.place.lanes:
                 if lane.is_metered:
                     lane.learned.hold(until)
@@ -252,9 +276,13 @@ class Pacer:
             lane.leave(turn.place, now)
         turn.was_asked_before = any(name in self._one_by_one for name in turn.counted.one_by_one)
         for name in turn.counted.one_by_one:
-            self._one_by_one[name] = now
+            self._keep_in_mind(name, now)
         while len(self._one_by_one) > _MOST_REMEMBERED:
             del self._one_by_one[next(iter(self._one_by_one))]
+
+    def _keep_in_mind(self, name: str, until: float) -> None:
+        self._one_by_one.pop(name, None)  # as the latest
+        self._one_by_one[name] = until
 
     def _line_up(self, turn: Turn) -> None:
         turn.has_waited = True

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # way; a tenth of the lifetime where that is shorter.
 _RENEW_AHEAD_S: Final = 60.0
 
-# How long credentials that were refused are not tried again: as long as threads of one task take to begin.
+# How long credentials that were refused are not tried again: as long as threads of one task take to begin. And how long a
+# token that is good is used before an endpoint that fails is asked again.
 _REFUSED_FOR_S: Final = 5.0
 
 # A pause may be asked for by mistake; after so long the endpoint is asked again.
@@ -42,9 +43,14 @@ class Token:
     scope: str = ""
 
     @property
+    def expires_at(self) -> float:
+        """From when on IRIS takes it no more."""
+        return self.sent_at + self.expires_in_s
+
+    @property
     def renew_at(self) -> float:
         """From when on a new token should be asked for."""
-        return self.sent_at + self.expires_in_s - min(_RENEW_AHEAD_S, self.expires_in_s / 10)
+        return self.expires_at - min(_RENEW_AHEAD_S, self.expires_in_s / 10)
 
 
 class TokenKeeper:
@@ -58,6 +64,7 @@ class TokenKeeper:
         self._token: Token | None = None
         self._refusal: IrisError | None = None
         self._refused_until = -math.inf
+        self._used_until = -math.inf
         self._lock = threading.Lock()
         renew_after_fork(self)
 
@@ -66,26 +73,51 @@ class TokenKeeper:
         self._lock = threading.Lock()
 
     def usable(self) -> Token | None:
-        """Return the current token, or None when it is time to ask for a new one.
+        """Return the current token, or None when it is time to ask for a new one and one can be had.
 
         :raises IrisTokenError: when the credentials were refused a moment ago. A dozen threads that begin together must
             not each try a secret that is wrong: accounts are locked for that
-        :raises IrisError: when the endpoint said to keep away, and that time is not over
+        :raises IrisError: when the endpoint was asked as often as may be, said to keep away, that time is not over, and the
+            current token is no longer good
         """
         with self._lock:
-            token, refusal, refused_until = self._token, self._refusal, self._refused_until
+            token, used_until = self._token, self._used_until
         now = self._clock()
-        if refusal is not None and now < refused_until:
-            # Each caller's own, because a traceback grows with every raise.
-            own = copy.copy(refusal)
-            own.retry_after = None if refusal.retry_after is None else refused_until - now
-            raise own
-        return token if token is not None and now < token.renew_at else None
+        if token is not None and now < min(max(token.renew_at, used_until), token.expires_at):
+            return token
+        refusal = self.refusal()
+        if refusal is not None and (refusal.retried or not refusal.transient):
+            raise refusal
+        return None
+
+    def use_on(self, seconds: float | None) -> Token | None:
+        """Return the current token, to be used although it is time for a new one; None when it is no longer good.
+
+        :param seconds: until the endpoint may be asked again; None where it did not say
+        """
+        now = self._clock()
+        with self._lock:
+            self._used_until = now + (seconds or _REFUSED_FOR_S)
+            return self._token if self._token is not None and now < self._token.expires_at else None
+
+    def refusal(self) -> IrisError | None:
+        """Return what the token endpoint said when it was asked last, as long as it is to be heeded.
+
+        Each caller's own, because a traceback grows with every raise.
+        """
+        with self._lock:
+            refusal, refused_until = self._refusal, self._refused_until
+        left_s = refused_until - self._clock()
+        if refusal is None or left_s <= 0:
+            return None
+        own = copy.copy(refusal)
+        own.retry_after = None if refusal.retry_after is None else left_s
+        return own
 
     def keep(self, token: Token) -> None:
         """Make this the current token."""
         with self._lock:
-            self._token, self._refusal = token, None
+            self._token, self._refusal, self._used_until = token, None, -math.inf
 
     def keep_refusal(self, error: IrisError) -> None:
         """Enter that the token endpoint refuses these credentials, or says how long to keep away."""

@@ -131,7 +131,7 @@ def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, requests.exceptions.SSLError):
         return trouble_with_tls(error)
     if isinstance(error, requests.exceptions.ProxyError):
-        return Trouble.PROXY
+        return Trouble.BROKEN if _broke_off(error) else Trouble.PROXY
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Trouble.SLOW_CONNECT
     if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
@@ -144,6 +144,16 @@ def _trouble_in_body(error: Exception) -> Trouble:
     # Some releases of requests report a read timeout in the body as a ConnectionError around urllib3's own error.
     slow = slow or any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args)
     return Trouble.SLOW_BODY if slow else Trouble.CUT_BODY
+
+
+def _broke_off(error: requests.exceptions.ProxyError) -> bool:
+    """Return whether there was a connection to the proxy that ended.
+
+    The request can have left by then: urllib3 speaks of the proxy even if its tunnel was open, because it looks whether
+    that was so only once the connection is closed.
+    """
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(getattr(reason, "original_error", None), ConnectionError)
 
 
 def _never_connected(error: Exception) -> bool:
