@@ -180,7 +180,8 @@ def test_a_certificate_of_another_host_is_refused_before_anything_is_sent(ask: A
     with ScriptedServer(token_answer(), tls=tls) as server:
         with pytest.raises(IrisConfigurationError, match="certificate"):
             ask(server.url, ca_bundle=bundle)
-        assert server.asked == []
+        # urllib3 1.26 connects before it compares the name; it says nothing.
+        assert not any(asked.line for asked in server.asked)
 
 
 def test_verification_cannot_be_switched_off_by_the_environment(

@@ -11,6 +11,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from urllib3.util.ssl_match_hostname import CertificateError as CertificateOfAnotherHost
+
 from airflow_provider_trackunit.iris.errors import (
     IrisConfigurationError,
     IrisError,
@@ -28,6 +30,8 @@ CONNECT_TIMEOUT_S: Final = 10.0
 #: loop the most that are open at once.
 MAX_CONNECTIONS: Final = 64
 
+# urllib3 1.26, which requests still allows, compares the name itself; since 2.0 ``ssl`` does.
+_UNTRUSTED: Final = (ssl.SSLCertVerificationError, CertificateOfAnotherHost)
 
 # The parts of OpenSSL that read a file of certificates.
 _LIBRARIES_OF_FILES: Final = frozenset({"X509", "PEM", "ASN1"})
@@ -98,7 +102,7 @@ def trouble_with_tls(error: BaseException) -> Trouble:
     An alert of the server, an end in the middle of the handshake or an answer without TLS comes from servers that
     are overloaded or restart. HTTP libraries wrap the error of ``ssl`` several deep, each in its own way.
     """
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(error, _UNTRUSTED):
         return Trouble.UNTRUSTED
     if getattr(error, "library", None) in _LIBRARIES_OF_FILES:
         return Trouble.NO_ROOTS
