@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -199,6 +200,28 @@ def test_calls_that_are_given_up_after_a_single_slow_answer_hold_nobody_up(rate:
     after = run.left_at[10:]
     assert after[-1] - after[0] <= (len(after) - 1) * rate.interval_s * 1.1 + 0.1
     assert run.refused == 0
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+def test_a_clock_may_go_in_steps_of_a_thousandth_of_a_window(rate: Rate) -> None:
+    """The first calls leave just before a step, the next one at the earliest of all steps that lets it."""
+    world, step_s = World(0.0), 0.001 * rate.per_s
+    pacer = Pacer(lambda: math.floor(world.now / step_s + 1e-6) * step_s)
+
+    def leaves() -> bool:
+        turn = pacer.turn(Counted((("a", rate),)))
+        wait_s = turn.wait_s()
+        (turn.give_up if wait_s > 0 else turn.end)()
+        return wait_s == 0
+
+    left_at = []
+    for number in range(1, 3000):
+        world.now = number * step_s - (step_s / 1000 if len(left_at) < rate.calls else 0.0)
+        if leaves():
+            left_at.append(world.now)
+    assert len(left_at) > rate.calls
+    for first, one_too_many in zip(left_at, left_at[rate.calls :], strict=False):
+        assert one_too_many - first >= rate.per_s
 
 
 delays = st.floats(0.0, 3.0).filter(lambda seconds: seconds == 0 or seconds > 1e-6)

@@ -8,7 +8,9 @@ window after its answer. Of the calls that a server counted within one window, t
 had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
 it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. A call
 that is given up before its answer counts until one would have come, as late as the latest did of late, or after 30 ms where
-none has come yet. The clock may lag behind or stand still; one that runs ahead while no time passes is no measure.
+none has come yet. The clock may lag behind or stand still; one that runs ahead while no time passes is no measure. One that
+goes in steps does so at each of them, and may by a thousandth of a window, by which calls count longer here. Linux and macOS
+have steps of less than a microsecond; with the 15.6 ms of Windows before Python 3.13 a limit per second is not kept.
 
 **A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
