@@ -290,6 +290,20 @@ def test_where_one_answer_was_quick_nothing_is_assumed_of_the_network(  # noqa: 
         assert run.send(min(rate.calls * 4 + 5, 150), threads).refused == 0
 
 
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("at_a_time", [1, 8, 40])
+def test_a_window_bears_that_the_way_there_and_the_way_back_take_turns_in_being_quick(
+    rate: Rate, at_a_time: int
+) -> None:
+    """By as much as is spared; no answer is as quick as the one way at its quickest and the other at its."""
+    common_s, turns_s = 0.1 * rate.per_s, 0.0699 * rate.per_s
+    late, early = Way(0, common_s + turns_s, common_s), Way(0, common_s, common_s + turns_s)
+    for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s)):
+        ways = itertools.cycle([late] * at_a_time + [early] * at_a_time)
+        run = Run(rate, counter, ways)
+        assert run.send(min(rate.calls * 4, 600) + 40, threads=64).refused == 0
+
+
 @pytest.mark.parametrize("rate", [rate for rate in RATES if rate.calls >= 20], ids=str)
 @pytest.mark.parametrize(("slow_s", "quick_s"), [(0.3, 0.02), (0.5, 0.06), (0.1, 0.0)])
 @pytest.mark.parametrize("there", [0.0, 0.5, 1.0])
