@@ -126,6 +126,23 @@ def test_whoever_has_waited_goes_before_whoever_has_just_come() -> None:
     assert first.wait_s() == 0
 
 
+def test_whoever_waits_for_a_metered_limit_is_told_when_it_lets_that_many_through() -> None:
+    """Its calls go out as they come, so two that wait for a window of two wait for the same moment."""
+    clock = HandClock()
+    pacer = Pacer(clock)
+    limit = ("events", Rate(2, 1800))
+    for _ in range(2):
+        send(pacer, clock, limit)
+    clock.now += 1700
+    third, fourth, fifth = (pacer.turn(counted(limit)) for _ in range(3))
+    waits = [turn.wait_s() for turn in (third, fourth, fifth)]
+    assert waits[:2] == [pytest.approx(101.8), pytest.approx(101.8)]
+    assert waits[2] > 1800
+    fifth.give_up()
+    clock.now += waits[0]
+    assert [third.wait_s(), fourth.wait_s()] == [0.0, 0.0]
+
+
 def test_after_a_standstill_those_that_waited_do_not_leave_all_at_once() -> None:
     clock = HandClock()
     pacer = Pacer(clock)

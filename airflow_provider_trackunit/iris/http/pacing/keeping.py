@@ -125,10 +125,13 @@ class KeptRate:
         self._tokens = float(_TOKENS)
         self._tokens_at = -math.inf
 
-    def earliest(self, now: float) -> float:
-        """Return the moment before which no call may leave; at that moment one may, unless others do before."""
+    def earliest(self, now: float, behind: int = 0) -> float:
+        """Return the moment before which no call may leave; at that moment one may, unless others do before.
+
+        :param behind: how many do before, as far as the window is concerned
+        """
         self._settle(now)
-        window_free_at = self._window_free_at(now)
+        window_free_at = self._window_free_at(now, behind)
         if self._rate.metered:
             return window_free_at
         return max(window_free_at, self._even_at, self._token_at(now))
@@ -201,13 +204,13 @@ class KeptRate:
         last = self._answered[-1] if self._answered else -math.inf
         return not self._under_way and last + self._rate.window_s <= now and self._even_at <= now
 
-    def _window_free_at(self, now: float) -> float:
+    def _window_free_at(self, now: float, behind: int) -> float:
         """Return when fewer than ``calls`` count: those under way, and those answered within the window."""
         spared_s = self._rate.window_s * (math.inf if self._rate.metered else _SPARED_OF_A_WINDOW)
         common_s = self._round_trips.common_beyond(spared_s)
         # Round trips longer than a window have no more under way than it holds: who is under way always counts.
         counted_s = max(0.0, self._rate.window_s - common_s)
-        may_be_answered = self._rate.calls - self._under_way
+        may_be_answered = self._rate.calls - self._under_way - behind
         if may_be_answered <= 0:
             return now + max(counted_s, self._look_again_s)
         if len(self._answered) < may_be_answered:

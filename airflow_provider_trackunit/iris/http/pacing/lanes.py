@@ -66,6 +66,9 @@ class Lane:
     def expected(self, place: Place, now: float) -> float:
         """Return when one may leave, after all that stand before it."""
         before = self.line.index(place) if place in self.line else len(self.line)
+        if self.kept is not None and self.is_metered:
+            # Its calls are not spread: as many as the window holds leave at the same moment.
+            return max(self.earliest(now), self.kept.earliest(now, before))
         behind_s = before * max(self._interval_s, self.learned.interval_s)
         if self.kept is None:
             behind_s = min(behind_s, _LOOK_AGAIN_S)
