@@ -214,7 +214,7 @@ def test_a_clock_may_go_in_steps_of_a_thousandth_of_a_window(rate: Rate) -> None
         (turn.give_up if wait_s > 0 else turn.end)()
         return wait_s == 0
 
-    left_at = []
+    left_at: list[float] = []
     for number in range(1, 3000):
         world.now = number * step_s - (step_s / 1000 if len(left_at) < rate.calls else 0.0)
         if leaves():

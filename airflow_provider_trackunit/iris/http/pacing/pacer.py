@@ -146,7 +146,7 @@ class Pacer:
             lane.forget_under_way()
 
     def forget(self) -> None:
-        """Begin again as if nothing had been sent or refused; whoever is under way counts no more."""
+        """Begin again as if nothing had been sent or refused; whoever is under way or waits counts no more for the others."""
         with self._lock:
             self._lanes.clear()
             self._asked.clear()
