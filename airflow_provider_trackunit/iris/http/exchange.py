@@ -231,8 +231,8 @@ class ClientCore:
             sent = request.with_token(token.value)
             response = yield Send(sent)
             turn.end()
-        except BaseException:
-            turn.give_up()
+        except BaseException as error:
+            turn.give_up(sent=not isinstance(error, IrisError) or error.sent)
             raise
         return _Exchanged(token, sent, response, turn)
 

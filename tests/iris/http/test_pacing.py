@@ -9,8 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_trackunit.iris.catalogue.limits import Counted, Rate
+from airflow_provider_trackunit.iris.errors import IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.pacing import Pacer, Turn, pacer_of
 from airflow_provider_trackunit.iris.http.pacing.lanes import Lane
+from airflow_provider_trackunit.iris.http.wire import Request, Response
+from tests.fuzz.wires import JSON, wired
 from tests.iris.conftest import HandClock
 
 
@@ -141,6 +144,37 @@ def test_whoever_waits_for_a_metered_limit_is_told_when_it_lets_that_many_throug
     fifth.give_up()
     clock.now += waits[0]
     assert [third.wait_s(), fourth.wait_s()] == [0.0, 0.0]
+
+
+def test_what_did_not_reach_the_server_uses_up_nothing() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    limit = counted(("events", Rate(2, 1800)))
+    for _ in range(3):
+        turn = pacer.turn(limit)
+        assert turn.wait_s() == 0
+        assert pacer.calls_left(limit) == 1
+        clock.now += 5
+        turn.give_up(sent=False)
+        assert pacer.calls_left(limit) == 2
+
+
+def test_a_request_that_found_no_connection_uses_up_nothing() -> None:
+    outcomes: list[Response | IrisNoAnswerError] = [IrisNoAnswerError("no connection", sent=False)] * 2
+    outcomes += [Response(200, JSON, b"{}")] * 2
+
+    def answer(_request: Request) -> Response:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, IrisNoAnswerError):
+            raise outcome
+        return outcome
+
+    client = wired(answer)
+    for _ in range(2):
+        with pytest.raises(IrisNoAnswerError):
+            client.run("/public/api/eventlog/v3/asset-event/log", method="POST", json={})
+    for _ in range(2):
+        assert client.run("/public/api/eventlog/v3/asset-event/log", method="POST", json={}) == {}
 
 
 def test_after_a_standstill_those_that_waited_do_not_leave_all_at_once() -> None:

@@ -33,6 +33,7 @@ class Place:
 
     :param lanes: none before it is first asked whether it may leave
     :param turn: gives whoever ends it; None once nobody can
+    :param left_at: None before it left, and once it is known that it did not reach anybody
     """
 
     lanes: list[Lane] = field(default_factory=list)

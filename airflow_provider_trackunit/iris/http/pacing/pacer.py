@@ -64,8 +64,13 @@ class Turn:
         """Enter that the request was answered."""
         self.pacer.end(self)
 
-    def give_up(self) -> None:
-        """Enter that nobody waits for an answer any more, or that it does not leave."""
+    def give_up(self, *, sent: bool = True) -> None:
+        """Enter that nobody waits for an answer any more, or that it does not leave.
+
+        :param sent: whether the server can have got it, if it left; else it can have counted it nowhere
+        """
+        if not sent:
+            self.place.left_at = None
         self.place.is_given_up = True
         self.pacer.end(self)
 
