@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -201,6 +202,28 @@ def test_calls_that_are_given_up_after_a_single_slow_answer_hold_nobody_up(rate:
     assert run.refused == 0
 
 
+@pytest.mark.parametrize("rate", RATES, ids=str)
+def test_a_clock_may_go_in_steps_of_a_thousandth_of_a_window(rate: Rate) -> None:
+    """The first calls leave just before a step, the next one at the earliest of all steps that lets it."""
+    world, step_s = World(0.0), 0.001 * rate.per_s
+    pacer = Pacer(lambda: math.floor(world.now / step_s + 1e-6) * step_s)
+
+    def leaves() -> bool:
+        turn = pacer.turn(Counted((("a", rate),)))
+        wait_s = turn.wait_s()
+        (turn.give_up if wait_s > 0 else turn.end)()
+        return wait_s == 0
+
+    left_at: list[float] = []
+    for number in range(1, 3000):
+        world.now = number * step_s - (step_s / 1000 if len(left_at) < rate.calls else 0.0)
+        if leaves():
+            left_at.append(world.now)
+    assert len(left_at) > rate.calls
+    for first, one_too_many in zip(left_at, left_at[rate.calls :], strict=False):
+        assert one_too_many - first >= rate.per_s
+
+
 delays = st.floats(0.0, 3.0).filter(lambda seconds: seconds == 0 or seconds > 1e-6)
 # One example is a run of 150 calls.
 PROPERTY = settings(max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.too_slow])
@@ -265,6 +288,20 @@ def test_where_one_answer_was_quick_nothing_is_assumed_of_the_network(  # noqa: 
     for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s, phase_s)):
         run = Run(rate, counter, itertools.cycle(ways), stops=stops, clock_runs=clock_runs)
         assert run.send(min(rate.calls * 4 + 5, 150), threads).refused == 0
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("at_a_time", [1, 8, 40])
+def test_a_window_bears_that_the_way_there_and_the_way_back_take_turns_in_being_quick(
+    rate: Rate, at_a_time: int
+) -> None:
+    """By as much as is spared; no answer is as quick as the one way at its quickest and the other at its."""
+    common_s, turns_s = 0.1 * rate.per_s, 0.0699 * rate.per_s
+    late, early = Way(0, common_s + turns_s, common_s), Way(0, common_s, common_s + turns_s)
+    for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s)):
+        ways = itertools.cycle([late] * at_a_time + [early] * at_a_time)
+        run = Run(rate, counter, ways)
+        assert run.send(min(rate.calls * 4, 600) + 40, threads=64).refused == 0
 
 
 @pytest.mark.parametrize("rate", [rate for rate in RATES if rate.calls >= 20], ids=str)

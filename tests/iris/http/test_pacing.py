@@ -216,23 +216,36 @@ def test_of_a_pool_only_what_was_refused_is_held_back() -> None:
     assert pacer.turn(other).wait_s() == 0
 
 
-def test_a_url_that_was_refused_is_held_back_until_so_many_others_were_asked_since() -> None:
+def test_what_was_refused_is_held_back_however_many_others_are_asked_meanwhile() -> None:
     clock = HandClock()
     pacer = Pacer(clock)
+    refused = pacer.turn(counted(one_by_one=("machine",)))
+    refused.wait_s()
+    refused.hold(900.0)
+    for number in range(10_000):
+        pacer.turn(counted(one_by_one=(f"machine {number}",))).wait_s()
+    assert pacer.turn(counted(one_by_one=("machine",))).wait_s() == pytest.approx(900)
+    assert len(pacer) <= 4096 + 1
 
-    def ask(number: int) -> Turn:
-        turn = pacer.turn(counted(one_by_one=(f"url {number}",)))
+
+def test_a_refusal_that_names_a_shorter_time_does_not_shorten_the_other() -> None:
+    pacer = Pacer(HandClock())
+    one, other = (pacer.turn(counted(one_by_one=("page 1",))) for _ in range(2))
+    assert [one.wait_s(), other.wait_s()] == [0.0, 0.0]
+    one.hold(900.0)
+    other.hold(5.0)
+    assert pacer.turn(counted(one_by_one=("page 1",))).wait_s() == pytest.approx(900)
+
+
+def test_what_was_refused_is_forgotten_when_its_time_is_over() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    for number in range(10_000):
+        turn = pacer.turn(counted(one_by_one=(f"machine {number}",)))
         turn.wait_s()
-        turn.end()
-        return turn
-
-    first = ask(0)
-    for number in range(1, 4000):
-        ask(number)
-    first.hold(900.0)
-    for number in range(4000, 8000):
-        ask(number)
-    assert pacer.turn(counted(one_by_one=("url 0",))).wait_s() == pytest.approx(900)
+        turn.hold(900.0)
+        clock.now += 1.0
+    assert len(pacer) <= 2 * 4096
 
 
 def test_nobody_can_shut_a_limit_for_longer_than_an_hour() -> None:

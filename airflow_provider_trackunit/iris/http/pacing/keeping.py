@@ -8,7 +8,8 @@ window after its answer. Of the calls that a server counted within one window, t
 had left before, and had it been one too many, then one of them was answered a whole window before the last one left:
 it was counted a window earlier, and is not within. No delay can break this, neither of a thread nor of a network. A call
 that is given up before its answer counts until one would have come, as late as the latest did of late, or after 30 ms where
-none has come yet. The clock may lag behind or stand still; one that runs ahead while no time passes is no measure.
+none has come yet. The clock may lag behind or stand still. One that runs ahead while no time passes is no measure, but for a
+thousandth of a window, by which calls count longer here: so steps of a clock may be as long.
 
 **A bucket of two tokens**, filled at the rate. A token is taken here when an answer comes, the latest moment at which
 it can have been taken there, and one is kept back for every call under way. So there are never fewer tokens there than
@@ -24,11 +25,12 @@ most. Where the second rule is gone, it is a fifth, and four fifths are left for
 **What is assumed of the network** is nothing, where the shortest round trip takes up to 7 % of a window, and a quarter of
 an interval of a bucket. What is longer is taken to be common to all round trips, once fifteen showed it: that moves every
 count by the same time and brings no two together, so a call need not count longer for it. Without that a latency of 0.3 s
-would cost a quarter of a limit per second. It is wrong where the way there, or the way back, gets quicker than in every
-answer so far, by more than is spared: then the calls on their way at that moment come closer together. Too many for a window
-are no more than those that are quicker and had left before an answer of up to 7 % showed it. Often none is, because until then
-a window was given 7 % less than it holds: in random draws with one change of the network none in nine of ten. Where the way
-back gets slower meanwhile, no answer shows it, and even spacing is what is left.
+would cost a quarter of a limit per second. It is wrong where the way there of one call and the way back of one before it take
+less together than any answer so far, by more than is spared: then calls come closer together. That is so where one of the two
+gets quicker. Too many for a window are then no more than those that are quicker and had left before an answer of up to 7 %
+showed it. Often none is, because until then a window was given 7 % less than it holds: in random draws with one change of the
+network none in nine of ten. It is also so where what the one way saves the other costs, again and again or since the way back
+got slower. No answer shows that, and even spacing is what is left.
 
 No client can do without. Say that one uses 90 % of 50 calls a second while every answer takes 0.3 s. In 1.3 s it sends 58.
 Be the way there 0.3 s at first and then none, and the way back the other way round: all 58 are counted within one second, and

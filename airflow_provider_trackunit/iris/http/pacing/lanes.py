@@ -33,6 +33,7 @@ class Place:
 
     :param lanes: none before it is first asked whether it may leave
     :param turn: gives whoever ends it; None once nobody can
+    :param left_at: None before it left, and once it is known that it did not reach anybody
     """
 
     lanes: list[Lane] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Lane:
         """Return when one may leave, after all that stand before it."""
         before = self.line.index(place) if place in self.line else len(self.line)
         if self.kept is not None and self.is_metered:
+            # Its calls are not spread: as many as the window holds leave at the same moment.
             return max(self.earliest(now), self.kept.free_at(now, before))
         behind_s = before * max(self._interval_s, self.learned.interval_s)
         if self.kept is None:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.catalogue.limits import Counted
 
 # Idle lanes are dropped once there are this many, or twice as many as were in use the last time; of the URLs that are
-# counted one by one only so many are kept in mind: a walk over 100 000 URLs with a limit each must not grow.
+# counted one by one only so many are kept in mind, and those that are held back: a walk over 100 000 URLs with a limit each
+# must not grow.
 _MOST_REMEMBERED: Final = 4096
 
 # A time of which less is left than a clock shows is over.
@@ -133,7 +134,9 @@ class Pacer:
         self._latest = -math.inf
         self._lanes: dict[str, Lane] = {}
         self._look_for_idle_at = _MOST_REMEMBERED
-        self._one_by_one: dict[str, float] = {}
+        # Of what is counted one by one: what was asked of late, and when; what was refused, and until when it is held back.
+        self._asked: dict[str, float] = {}
+        self._held_until: dict[str, float] = {}
         # What has ended, each with when: entered before anything else is.
         self._ended: deque[tuple[Place, float]] = deque()
         self._lock = threading.Lock()
@@ -141,7 +144,7 @@ class Pacer:
 
     def __len__(self) -> int:
         """Return how much is kept in mind."""
-        return len(self._lanes) + len(self._one_by_one)
+        return len(self._lanes) + len(self._asked) + len(self._held_until)
 
     def renew(self) -> None:
         """Begin again in a child process: who waited or was on the way there is not here."""
@@ -151,10 +154,11 @@ class Pacer:
             lane.forget_under_way()
 
     def forget(self) -> None:
-        """Begin again as if nothing had been sent or refused; whoever is under way counts no more."""
+        """Begin again as if nothing had been sent or refused; whoever is under way or waits counts no more for the others."""
         with self._lock:
             self._lanes.clear()
-            self._one_by_one.clear()
+            self._asked.clear()
+            self._held_until.clear()
 
     def turn(self, counted: Counted, *, is_back: bool = False) -> Turn:
         """Return a turn for a request that counts in these limits.
@@ -222,8 +226,8 @@ class Pacer:
             return
         with self._lock:
             for name in turn.counted.one_by_one:
-                if self._one_by_one.get(name) == left_at:  # else others asked since
-                    del self._one_by_one[name]
+                if self._asked.get(name) == left_at:  # else others asked since
+                    del self._asked[name]
 
     def let(self, turn: Turn) -> None:
         """Enter what :meth:`Turn.let` says."""
@@ -244,9 +248,13 @@ class Pacer:
     def hold(self, turn: Turn, pause_s: float) -> None:
         """Enter what :meth:`Turn.hold` says."""
         with self._lock:
-            until = self._catch_up() + min(pause_s, _LONGEST_HOLD_S)
+            now = self._catch_up()
+            until = now + min(pause_s, _LONGEST_HOLD_S)
             for name in turn.counted.one_by_one:
-                self._keep_in_mind(name, until)
+                self._held_until[name] = max(until, self._held_until.get(name, until))
+            if len(self._held_until) > _MOST_REMEMBERED:
+                # Only those that are over, however many others were asked: thousands of machines are within seconds.
+                self._held_until = {name: until for name, until in self._held_until.items() if until > now}
             for lane in turn.place.lanes:
                 if lane.is_metered:
                     lane.learned.hold(until)
@@ -257,7 +265,7 @@ class Pacer:
             # Not when it was given out: while it was in no line, its lanes may have been dropped as idle.
             turn.place.lanes = self._lanes_of(turn.counted)
         lanes, one_by_one = turn.place.lanes, turn.counted.one_by_one
-        held_until = max((self._one_by_one.get(name, now) for name in one_by_one), default=now)
+        held_until = max((self._held_until.get(name, now) for name in one_by_one), default=now)
         if held_until > now:
             return held_until  # in no line: those behind may be of other URLs
         only_waited = turn.has_waited and not turn.is_back
@@ -274,15 +282,13 @@ class Pacer:
         turn.place.left_at = now
         for lane in turn.place.lanes:
             lane.leave(turn.place, now)
-        turn.was_asked_before = any(name in self._one_by_one for name in turn.counted.one_by_one)
-        for name in turn.counted.one_by_one:
-            self._keep_in_mind(name, now)
-        while len(self._one_by_one) > _MOST_REMEMBERED:
-            del self._one_by_one[next(iter(self._one_by_one))]
-
-    def _keep_in_mind(self, name: str, until: float) -> None:
-        self._one_by_one.pop(name, None)  # as the latest
-        self._one_by_one[name] = until
+        one_by_one = turn.counted.one_by_one
+        turn.was_asked_before = any(name in self._asked or name in self._held_until for name in one_by_one)
+        for name in one_by_one:
+            self._asked.pop(name, None)  # as the latest
+            self._asked[name] = now
+        while len(self._asked) > _MOST_REMEMBERED:
+            del self._asked[next(iter(self._asked))]
 
     def _line_up(self, turn: Turn) -> None:
         turn.has_waited = True

@@ -1,0 +1,94 @@
+"""A request goes out once: the libraries must not send it again by themselves, because it would count twice."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_trackunit.iris.http.transports.blocking import BlockingTransport
+from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
+from airflow_provider_trackunit.iris.http.wire import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_trackunit.iris.errors import IrisError
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+ANSWERS = {
+    "the connection ends": b"",
+    "the answer breaks off": OK[:20],
+    "too slow for the server": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+    "another connection": b"HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n",
+    "later": b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n",
+    "elsewhere": b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
+    "a password": b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm="a", nonce="b"\r\nContent-Length: 0\r\n\r\n',
+}
+
+
+@contextmanager
+def counting_server(second: bytes) -> Iterator[tuple[str, list[str]]]:
+    """Serve on a kept connection: first well, then with this answer and an end. Yield the URL and the methods that came."""
+    came: list[str] = []
+
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError), connection, connection.makefile("rb") as lines:
+            for answer in (OK, second):
+                head = list(iter(lines.readline, b"\r\n")) if lines.peek(1) else []
+                if not head:
+                    return
+                came.append(head[0].split()[0].decode())
+                connection.sendall(answer)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/page", came
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def in_threads(request: Request) -> list[Response | IrisError]:
+    transport = BlockingTransport(time.monotonic)
+    try:
+        return [transport.outcome(request, 5.0, time.monotonic() + 5, None, None) for _ in range(2)]
+    finally:
+        transport.close()
+
+
+def on_loop(request: Request) -> list[Response | IrisError]:
+    async def ask() -> list[Response | IrisError]:
+        connections, outcomes = LoopConnections(None), []
+        for _ in range(2):
+            async with connections.lend(request) as session:
+                ends_at, clock = time.monotonic() + 5, time.monotonic
+                one = outcome_on_loop(session, request, left_s=5.0, ends_at=ends_at, clock=clock, proxy=None)
+                outcomes.append(await one)
+        await connections.close()
+        return outcomes
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("send", [in_threads, on_loop])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("second", ANSWERS)
+def test_on_a_kept_connection_a_request_is_sent_once_whatever_comes_of_it(
+    send: Callable[[Request], list[Response | IrisError]], method: str, second: str
+) -> None:
+    with counting_server(ANSWERS[second]) as (url, came):
+        first, _ = send(Request(method, url, {}, None, method))
+    assert isinstance(first, Response)
+    assert came == [method, method]
