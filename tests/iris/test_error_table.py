@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError, IrisRateLimitError
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
 from tests.iris.error_table import ASSETS, GRAPHQL, TABLE, Row, graphql, promql
@@ -117,6 +117,33 @@ def test_what_comes_is_the_error_that_the_table_says(  # noqa: PLR0917 (a table)
     assert (type(caught.value), caught.value.transient) == (row.error, row.again)
     if isinstance(server, ScriptedServer) and server.tls is None:
         assert len(server.asked) == row.times
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    "cut_at", [12, 30, -2], ids=["in the status", "in a header", "before the empty line"]
+)
+@pytest.mark.parametrize(
+    "asked",
+    [ASSETS, GRAPHQL, {"endpoint": "/api/x", "method": "POST", "json": {}}, {**ASSETS, "method": "DELETE"}],
+    ids=["GET", "GraphQL", "POST", "DELETE"],
+)
+def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
+    credentials: Credentials, run: Any, cut_at: int, asked: dict[str, Any]
+) -> None:
+    """It is not one without a body, which would be a success where something was to be changed."""
+    with ScriptedServer(http(b"")[:cut_at]) as server, pytest.raises(IrisNoAnswerError) as caught:
+        run(credentials, server.url, asked)
+    assert caught.value.sent
+    assert len(server.asked) == (1 if asked.get("method") == "POST" and asked != GRAPHQL else 2)
+
+
+@CLIENTS
+def test_a_token_answer_that_ends_within_its_head_is_asked_for_again(run: Any) -> None:
+    with ScriptedServer(token_answer()[:30], token_answer()) as auth, ScriptedServer(http()) as server:
+        credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
+        assert run(credentials, server.url, ASSETS) == {}
+    assert len(auth.asked) == 2
 
 
 @CLIENTS
