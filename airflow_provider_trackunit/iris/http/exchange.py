@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
@@ -123,6 +122,7 @@ class ClientCore:
         self._tokens = TokenKeeper(clock)
         self._counting = threading.Lock()
         self._proxies: dict[str, Secret | None] = {}
+        self._found_roots: list[str | None] = []
 
     def renew(self) -> None:
         """Begin again in a child process."""
@@ -298,10 +298,15 @@ class ClientCore:
             self._proxies[request.origin] = proxy_for(request)
         return self._proxies[request.origin]
 
-    @cached_property
+    @property
     def _roots(self) -> str | None:
-        """The file of trusted certificates that the connection or the environment names, None for the usual."""
-        return trusted_roots(self._ca_bundle)
+        """The file of trusted certificates that the connection or the environment names, None for the usual.
+
+        Not a cached_property, which in Python 3.11 holds a lock while it looks: in a child process nobody would release it.
+        """
+        if not self._found_roots:
+            self._found_roots.append(trusted_roots(self._ca_bundle))
+        return self._found_roots[0]
 
     def _begin(self, request: Request) -> tuple[float, float]:
         """Count a request that is about to leave; return the seconds it may take, and when they end."""
