@@ -146,6 +146,8 @@ class IrisRateLimitError(IrisResponseError):
     transient = True
     #: Whether too many requests came at once, not a single one too soon: others may get through meanwhile.
     of_rate: bool = False
+    #: Whether a part of a GraphQL answer came with it: that part of the request was processed.
+    in_part: bool = False
 
 
 class IrisServerError(IrisResponseError):

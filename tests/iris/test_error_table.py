@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -13,7 +14,12 @@ import pytest
 
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.errors import IrisError, IrisNoAnswerError, IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import (
+    IrisAuthenticationError,
+    IrisError,
+    IrisNoAnswerError,
+    IrisRateLimitError,
+)
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
 from tests.iris.error_table import ASSETS, GRAPHQL, TABLE, Row, graphql, promql
@@ -153,6 +159,35 @@ def test_a_token_that_graphql_refuses_is_renewed_like_one_of_a_401(
     fine = http(b'{"data": {"assets": []}}')
     with ScriptedServer(graphql(None, "UNAUTHENTICATED"), fine) as server:
         assert run(credentials, server.url, GRAPHQL) == {"data": {"assets": []}}
+
+
+MUTATION = {**GRAPHQL, "json": {"query": "mutation { a: makeOne { id } b: makeOne { id } }"}}
+NOTHING_RAN = {"errors": [{"message": "m", "extensions": {}}]}
+PART_CAME = {"data": {"a": {"id": 1}, "b": None}, "errors": [{"message": "m", "extensions": {}}]}
+FIELD_FAILED = {"data": None, "errors": [{"message": "m", "path": ["b"], "extensions": {}}]}
+
+
+@CLIENTS
+@pytest.mark.parametrize("code", ["RATE_LIMITED", "UNAUTHENTICATED"])
+@pytest.mark.parametrize(
+    ("asked", "came", "sent"),
+    [
+        pytest.param(MUTATION, PART_CAME, 1, id="a mutation of which a part came"),
+        pytest.param(MUTATION, FIELD_FAILED, 1, id="a mutation of which a field failed"),
+        pytest.param(MUTATION, NOTHING_RAN, 2, id="a mutation that did not run"),
+        pytest.param(MUTATION, {"data": None, **NOTHING_RAN}, 2, id="a mutation without data"),
+        pytest.param(MUTATION, {"data": {"a": None, "b": None}, **NOTHING_RAN}, 2, id="a mutation of nulls"),
+        pytest.param(GRAPHQL, PART_CAME, 2, id="a query of which a part came"),
+    ],
+)
+def test_a_mutation_that_was_carried_out_in_part_is_not_sent_again(  # noqa: PLR0917 (a table)
+    credentials: Credentials, run: Any, code: str, asked: dict[str, Any], came: dict[str, Any], sent: int
+) -> None:
+    errors = [{**error, "extensions": {"code": code, "resetIn": 1000}} for error in came["errors"]]
+    with ScriptedServer(http(json.dumps({**came, "errors": errors}).encode())) as server:
+        with pytest.raises(IrisRateLimitError if code == "RATE_LIMITED" else IrisAuthenticationError):
+            run(credentials, server.url, asked)
+        assert len(server.asked) == sent
 
 
 @CLIENTS

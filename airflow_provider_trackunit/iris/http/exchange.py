@@ -22,7 +22,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisRateLimitError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token, was_carried_out
 from airflow_provider_trackunit.iris.http.answers.judging import check
 from airflow_provider_trackunit.iris.http.observing import observed
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
@@ -193,8 +193,9 @@ class ClientCore:
         exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=is_back)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
-            exchanged.turn.unask()
-            exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
+            if row.is_safe(request.method) or not was_carried_out(exchanged.sent, exchanged.response):
+                exchanged.turn.unask()
+                exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
         self._judge(exchanged, row)
         return exchanged.response
 
