@@ -257,14 +257,20 @@ class ClientCore:
         """Say how to get a new token, with as many attempts as the rules allow, and keep it.
 
         All who need one share these attempts: a token endpoint that is overloaded is asked four times, and not four times
-        by each thread. Where none of them brings a new token, the current one is used as long as it is good.
+        by each thread. As long as the current token is good it is used after the first that fails, and nobody waits.
         """
         try:
-            return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
+            return (yield from self._rules(self._max_attempts, safe=True).repeated(self._new_or_good_token))
         except IrisError as error:
             error.retried = True
             if error.retry_after:
                 self._tokens.keep_refusal(error)
+            raise
+
+    def _new_or_good_token(self) -> Generator[Step, Any, Token]:
+        try:
+            return (yield from self._asked_for_token())
+        except IrisError as error:
             token = self._tokens.use_on(error.retry_after) if error.transient else None
             if token is None:
                 raise
