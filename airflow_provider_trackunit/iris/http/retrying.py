@@ -75,8 +75,7 @@ class RetryRules:
         """
         if not isinstance(error, IrisError) or not error.transient or error.retried:
             return False
-        was_refused = isinstance(error, IrisRateLimitError) and not error.in_part
-        return self.safe or not error.sent or was_refused
+        return self.safe or error.left_undone
 
     def wait_s(self, attempt: int, error: IrisError) -> float:
         """Return the seconds to wait after this attempt (from 1) failed with this error.
