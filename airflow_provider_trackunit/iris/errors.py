@@ -57,6 +57,11 @@ class IrisError(Exception):
     #: Seconds to wait before the same request makes sense again; None when nobody said.
     retry_after: float | None = None
 
+    @property
+    def left_undone(self) -> bool:
+        """Whether nothing of the request was processed, so that it may be sent again whatever it does."""
+        return not self.sent
+
 
 class IrisConfigurationError(IrisError):
     """The connection or an argument is missing, malformed or contradictory. Raised before anything is sent."""
@@ -146,6 +151,13 @@ class IrisRateLimitError(IrisResponseError):
     transient = True
     #: Whether too many requests came at once, not a single one too soon: others may get through meanwhile.
     of_rate: bool = False
+    #: Whether a part of a GraphQL answer came with it: that part of the request was processed.
+    in_part: bool = False
+
+    @property
+    def left_undone(self) -> bool:
+        """Whether nothing was processed: what a limit refused was not."""
+        return not self.in_part
 
 
 class IrisServerError(IrisResponseError):

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris import errors
-from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.settings import LEAST_DEFERRAL_S, LONGEST_WAIT_S
 from airflow_provider_trackunit.tasks.triggerer import warn_if_none_runs
 
@@ -93,8 +93,7 @@ def defer_while_limited(
     from airflow_provider_trackunit.triggers import IrisResumeTrigger
 
     wait_s = error.retry_after
-    repeatable = safe or not error.sent or isinstance(error, IrisRateLimitError)
-    if not error.transient or not repeatable or wait_s is None:
+    if not error.transient or not (safe or error.left_undone) or wait_s is None:
         return
     if wait_s <= max_wait_s or not LEAST_DEFERRAL_S <= wait_s <= LONGEST_WAIT_S:
         return

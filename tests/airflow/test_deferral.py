@@ -264,6 +264,19 @@ def test_a_call_that_may_have_been_processed_is_not_repeated_by_a_deferral(
     assert isinstance(deferral_of(operator()), TaskDeferred)
 
 
+def test_a_mutation_that_was_carried_out_in_part_is_not_repeated_by_a_deferral(
+    iris_connection: IrisEmulator,
+) -> None:
+    refused = {"message": "m", "path": ["b"], "extensions": {"code": "RATE_LIMITED", "resetIn": 900_000}}
+    body = json.dumps({"data": {"a": {"id": 1}, "b": None}, "errors": [refused]})
+    iris_connection.fault(
+        path="/api/graphql/", status=200, content_type="application/json", body=body, times=None
+    )
+    mutation = {"query": "mutation { a: makeOne { id } b: makeOne { id } }"}
+    with pytest.raises(IrisRateLimitError):
+        operator(endpoint="/api/graphql/", method="POST", json=mutation, paginate=False).execute(NO_CONTEXT)
+
+
 def test_a_call_that_a_limit_never_lets_through_ends(iris_connection: IrisEmulator) -> None:
     iris_connection.fault(path=ASSETS, kind="rate_limit", retry_after="900", times=None)
     with pytest.raises(IrisRateLimitError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -13,7 +14,12 @@ import pytest
 
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
-from airflow_provider_trackunit.iris.errors import IrisError, IrisRateLimitError
+from airflow_provider_trackunit.iris.errors import (
+    IrisAuthenticationError,
+    IrisError,
+    IrisNoAnswerError,
+    IrisRateLimitError,
+)
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
 from tests.iris.error_table import ASSETS, GRAPHQL, TABLE, Row, graphql, promql
@@ -120,12 +126,68 @@ def test_what_comes_is_the_error_that_the_table_says(  # noqa: PLR0917 (a table)
 
 
 @CLIENTS
+@pytest.mark.parametrize(
+    "cut_at", [12, 30, -2], ids=["in the status", "in a header", "before the empty line"]
+)
+@pytest.mark.parametrize(
+    "asked",
+    [ASSETS, GRAPHQL, {"endpoint": "/api/x", "method": "POST", "json": {}}, {**ASSETS, "method": "DELETE"}],
+    ids=["GET", "GraphQL", "POST", "DELETE"],
+)
+def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
+    credentials: Credentials, run: Any, cut_at: int, asked: dict[str, Any]
+) -> None:
+    """It is not one without a body, which would be a success where something was to be changed."""
+    with ScriptedServer(http(b"")[:cut_at]) as server, pytest.raises(IrisNoAnswerError) as caught:
+        run(credentials, server.url, asked)
+    assert caught.value.sent
+    assert len(server.asked) == (1 if asked.get("method") == "POST" and asked != GRAPHQL else 2)
+
+
+@CLIENTS
+def test_a_token_answer_that_ends_within_its_head_is_asked_for_again(run: Any) -> None:
+    with ScriptedServer(token_answer()[:30], token_answer()) as auth, ScriptedServer(http()) as server:
+        credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
+        assert run(credentials, server.url, ASSETS) == {}
+    assert len(auth.asked) == 2
+
+
+@CLIENTS
 def test_a_token_that_graphql_refuses_is_renewed_like_one_of_a_401(
     credentials: Credentials, run: Any
 ) -> None:
     fine = http(b'{"data": {"assets": []}}')
     with ScriptedServer(graphql(None, "UNAUTHENTICATED"), fine) as server:
         assert run(credentials, server.url, GRAPHQL) == {"data": {"assets": []}}
+
+
+MUTATION = {**GRAPHQL, "json": {"query": "mutation { a: makeOne { id } b: makeOne { id } }"}}
+NOTHING_RAN = {"errors": [{"message": "m", "extensions": {}}]}
+PART_CAME = {"data": {"a": {"id": 1}, "b": None}, "errors": [{"message": "m", "extensions": {}}]}
+FIELD_FAILED = {"data": None, "errors": [{"message": "m", "path": ["b"], "extensions": {}}]}
+
+
+@CLIENTS
+@pytest.mark.parametrize("code", ["RATE_LIMITED", "UNAUTHENTICATED"])
+@pytest.mark.parametrize(
+    ("asked", "came", "sent"),
+    [
+        pytest.param(MUTATION, PART_CAME, 1, id="a mutation of which a part came"),
+        pytest.param(MUTATION, FIELD_FAILED, 1, id="a mutation of which a field failed"),
+        pytest.param(MUTATION, NOTHING_RAN, 2, id="a mutation that did not run"),
+        pytest.param(MUTATION, {"data": None, **NOTHING_RAN}, 2, id="a mutation without data"),
+        pytest.param(MUTATION, {"data": {"a": None, "b": None}, **NOTHING_RAN}, 2, id="a mutation of nulls"),
+        pytest.param(GRAPHQL, PART_CAME, 2, id="a query of which a part came"),
+    ],
+)
+def test_a_mutation_that_was_carried_out_in_part_is_not_sent_again(  # noqa: PLR0917 (a table)
+    credentials: Credentials, run: Any, code: str, asked: dict[str, Any], came: dict[str, Any], sent: int
+) -> None:
+    errors = [{**error, "extensions": {"code": code, "resetIn": 1000}} for error in came["errors"]]
+    with ScriptedServer(http(json.dumps({**came, "errors": errors}).encode())) as server:
+        with pytest.raises(IrisRateLimitError if code == "RATE_LIMITED" else IrisAuthenticationError):
+            run(credentials, server.url, asked)
+        assert len(server.asked) == sent
 
 
 @CLIENTS

@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_trackunit.iris.aio import AsyncIrisClient
 from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisNoAnswerError
+from airflow_provider_trackunit.iris.http import exchange
 from airflow_provider_trackunit.iris.http.pacing import pacer
 from airflow_provider_trackunit.iris.pages.crew import Crew
 from tests.iris.conftest import api_user_of
@@ -86,6 +87,31 @@ def test_a_fork_while_threads_hold_every_lock_and_are_on_the_way_leaves_the_chil
     turn.end()
     waiting.join()
     client.close()
+
+
+def test_a_fork_while_a_thread_looks_for_the_trusted_roots_leaves_the_child_free(
+    iris_emulator: IrisEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, go_on = threading.Event(), threading.Event()
+
+    def slowly(_ca_bundle: str | None) -> None:
+        looks.set()
+        assert go_on.wait(CHILD_S * 2)
+
+    monkeypatch.setattr(exchange, "trusted_roots", slowly)
+    with IrisClient(api_user_of(iris_emulator), iris_emulator.url) as client:
+        waiting = threading.Thread(target=lambda: client.run(ASSETS, **ONE))
+        waiting.start()
+        assert looks.wait(CHILD_S)
+
+        def work() -> None:
+            go_on.set()
+            client.run(ASSETS, **ONE)
+
+        status = in_a_child(work)
+        go_on.set()
+        waiting.join()
+    assert status == 0
 
 
 def test_a_fork_while_another_client_is_made_lets_the_child_make_its_own(iris_emulator: IrisEmulator) -> None:

@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from airflow_provider_trackunit.iris.calls import BASE_URL, Call, make_call, read_base_url
@@ -23,7 +22,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisRateLimitError,
     IrisTokenError,
 )
-from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token
+from airflow_provider_trackunit.iris.http.answers.in_band import refuses_token, was_carried_out
 from airflow_provider_trackunit.iris.http.answers.judging import check
 from airflow_provider_trackunit.iris.http.observing import observed
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
@@ -123,6 +122,7 @@ class ClientCore:
         self._tokens = TokenKeeper(clock)
         self._counting = threading.Lock()
         self._proxies: dict[str, Secret | None] = {}
+        self._found_roots: list[str | None] = []
 
     def renew(self) -> None:
         """Begin again in a child process."""
@@ -193,8 +193,9 @@ class ClientCore:
         exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=is_back)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
-            exchanged.turn.unask()
-            exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
+            if row.is_safe(request.method) or not was_carried_out(exchanged.sent, exchanged.response):
+                exchanged.turn.unask()
+                exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
         self._judge(exchanged, row)
         return exchanged.response
 
@@ -256,14 +257,20 @@ class ClientCore:
         """Say how to get a new token, with as many attempts as the rules allow, and keep it.
 
         All who need one share these attempts: a token endpoint that is overloaded is asked four times, and not four times
-        by each thread. Where none of them brings a new token, the current one is used as long as it is good.
+        by each thread. As long as the current token is good it is used after the first that fails, and nobody waits.
         """
         try:
-            return (yield from self._rules(self._max_attempts, safe=True).repeated(self._asked_for_token))
+            return (yield from self._rules(self._max_attempts, safe=True).repeated(self._new_or_good_token))
         except IrisError as error:
             error.retried = True
             if error.retry_after:
                 self._tokens.keep_refusal(error)
+            raise
+
+    def _new_or_good_token(self) -> Generator[Step, Any, Token]:
+        try:
+            return (yield from self._asked_for_token())
+        except IrisError as error:
             token = self._tokens.use_on(error.retry_after) if error.transient else None
             if token is None:
                 raise
@@ -298,10 +305,15 @@ class ClientCore:
             self._proxies[request.origin] = proxy_for(request)
         return self._proxies[request.origin]
 
-    @cached_property
+    @property
     def _roots(self) -> str | None:
-        """The file of trusted certificates that the connection or the environment names, None for the usual."""
-        return trusted_roots(self._ca_bundle)
+        """The file of trusted certificates that the connection or the environment names, None for the usual.
+
+        Not a cached_property, which in Python 3.11 holds a lock while it looks: in a child process nobody would release it.
+        """
+        if not self._found_roots:
+            self._found_roots.append(trusted_roots(self._ca_bundle))
+        return self._found_roots[0]
 
     def _begin(self, request: Request) -> tuple[float, float]:
         """Count a request that is about to leave; return the seconds it may take, and when they end."""

@@ -70,11 +70,12 @@ class RetryRules:
     def may_repeat(self, error: BaseException | None) -> bool:
         """Return whether the request may be sent again after this error.
 
-        A request that may have been processed is repeated only when that is safe. A 429 was not processed.
+        A request that may have been processed is repeated only when that is safe. One that a limit refused was not, unless
+        a part of the answer came.
         """
         if not isinstance(error, IrisError) or not error.transient or error.retried:
             return False
-        return self.safe or not error.sent or isinstance(error, IrisRateLimitError)
+        return self.safe or error.left_undone
 
     def wait_s(self, attempt: int, error: IrisError) -> float:
         """Return the seconds to wait after this attempt (from 1) failed with this error.

@@ -109,6 +109,33 @@ def test_while_a_token_is_good_nobody_fails_because_there_is_no_new_one_yet(
     assert client.run(ASSETS)["totalElements"] == 250
 
 
+@pytest.mark.parametrize(
+    "fault", [{"status": 503}, {"status": 429, "headers": {"Retry-After": "30"}}], ids=str
+)
+def test_while_a_token_is_good_nobody_waits_for_a_new_one_that_does_not_come(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock, fault: dict[str, Any]
+) -> None:
+    """With attempts half a minute apart the last of them would come when the old token is no longer good."""
+    client.authenticate()
+    clock.now += 3600 - 50
+    iris_emulator.fault(path="/token", times=None, **fault)
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert (client.token_requests, clock.slept) == (2, [])
+
+
+def test_a_token_endpoint_that_said_to_keep_away_is_waited_for_once_the_old_token_is_no_longer_good(
+    client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
+) -> None:
+    client.authenticate()
+    clock.now += 3600 - 10
+    iris_emulator.fault(path="/token", status=429, headers={"Retry-After": "20"}, times=1)
+    assert client.run(ASSETS)["totalElements"] == 250
+    clock.now += 10
+    assert client.run(ASSETS)["totalElements"] == 250
+    assert client.token_requests == 3
+    assert sum(clock.slept) == pytest.approx(10, abs=1)
+
+
 def test_a_good_token_that_iris_refuses_after_all_is_renewed_although_the_endpoint_failed_a_moment_ago(
     client: IrisClient, iris_emulator: IrisEmulator, clock: HandClock
 ) -> None:

@@ -30,7 +30,8 @@ _UNAUTHENTICATED: Final = "UNAUTHENTICATED"
 _RATE_LIMITED: Final = "RATE_LIMITED"
 
 # What decides where several came, before those whose code is not known. A token that is renewed and a budget that
-# fills up again come first, because the query did not run; what is refused for good comes before what may pass.
+# fills up again come first, because the query did not run, or not all of it; what is refused for good comes before what
+# may pass.
 # RATE_LIMITED and QUERY_COMPLEXITY_REACHED are on the developer hub (page "GraphQL API rate limiting"); UNAUTHENTICATED and
 # GRAPHQL_VALIDATION_FAILED were seen; the others belong to the same set of names, that of Apollo Server.
 _KINDS: Final[Mapping[str, type[IrisResponseError]]] = {
@@ -88,6 +89,10 @@ class _GraphQLAnswer(msgspec.Struct):
     errors: list[dict[str, Any]] | None = None
 
 
+class _GraphQLData(_GraphQLAnswer):
+    data: dict[str, Any] | None = None
+
+
 def graphql_errors(request: Request, response: Response) -> list[GraphQLError]:
     """Return the errors of an answer of GraphQL, the one that decides first.
 
@@ -112,6 +117,21 @@ def refuses_token(request: Request, response: Response) -> bool:
         return False
 
 
+def was_carried_out(request: Request, response: Response) -> bool:
+    """Return whether a part of a GraphQL answer was carried out, although there are errors in it.
+
+    What refuses a query before it runs brings no data, and errors that name no field (GraphQL, "Response").
+    """
+    if not request.is_graphql:
+        return False
+    try:
+        answer = msgspec.json.decode(response.body, type=_GraphQLData)
+    except BROKEN_JSON:
+        return False
+    fields = (answer.data or {}).values()
+    return any(field is not None for field in fields) or any(one.get("path") for one in answer.errors or ())
+
+
 def check_graphql(request: Request, response: Response) -> None:
     """Return if GraphQL answered without an error, else raise the one that decides."""
     errors = graphql_errors(request, response)
@@ -120,13 +140,16 @@ def check_graphql(request: Request, response: Response) -> None:
     code, message = errors[0].code, errors[0].message
     text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
     kind = _KINDS.get(code or "", IrisBadRequestError)
-    raise kind(
+    error = kind(
         f"{text}{_ADVICE.get(code or '', '')}{_others(errors)}",
         status=response.status,
         code=code,
         message=message,
         retry_after=longest_reset_s(errors) if kind is IrisRateLimitError else None,
     )
+    if isinstance(error, IrisRateLimitError):
+        error.in_part = was_carried_out(request, response)
+    raise error
 
 
 def longest_reset_s(errors: Sequence[GraphQLError]) -> float | None:

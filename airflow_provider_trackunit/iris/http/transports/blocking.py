@@ -108,9 +108,6 @@ def _chunks(answer: requests.Response) -> Iterator[bytes]:
 def _is_short(request: Request, answer: requests.Response) -> bool:
     """Return whether the answer broke off, which urllib3 1.x passes on as if it were whole."""
     promised = answer.headers.get("Content-Length", "")
-    if request.method == "GET" and answer.status_code == 200 and "Transfer-Encoding" not in answer.headers:
-        # Cut off within the head, an answer looks like one that has no length and no body.
-        return answer.raw.tell() < int(promised if promised.isdigit() else 1)
     return bool(request.method != "HEAD" and promised.isdigit() and answer.raw.tell() < int(promised))
 
 

@@ -1,7 +1,8 @@
 """Ends an answer in time, its head included, for the client for threads.
 
 A timeout of a socket is one for each read, so a server that drips header lines, or says ``100 Continue`` again and
-again, is never too slow for it. Here each read may take no longer than what is left for the whole answer.
+again, is never too slow for it. Here each read may take no longer than what is left for the whole answer. And a head that
+the end of the connection cuts off is no head.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class _InTime(io.RawIOBase):
     """A socket's bytes, each read with the time that is left."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        self.is_at_end = False
         self._socket = sock
         self._bytes = sock.makefile("rb", buffering=0)
         self._ends_at = ends_at
@@ -70,7 +72,9 @@ class _InTime(io.RawIOBase):
         if left_s <= 0:
             raise TimeoutError("the time for this answer is over")
         self._socket.settimeout(left_s)
-        return self._bytes.readinto(buffer)
+        count = self._bytes.readinto(buffer)
+        self.is_at_end = count == 0
+        return count
 
     def close(self) -> None:
         """Let the connection go."""
@@ -82,19 +86,36 @@ class _Opened:
     """What an answer is read from, in the shape that ``http.client`` asks for."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
-        self._socket = sock
-        self._ends_at = ends_at
+        self._bytes = _InTime(sock, ends_at)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the connection has ended."""
+        return self._bytes.is_at_end
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return the file, which is read as bytes."""
-        return io.BufferedReader(_InTime(self._socket, self._ends_at))
+        return io.BufferedReader(self._bytes)
 
 
 class _Answer(http.client.HTTPResponse):
     def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
         ends_at = _ends_at.get()
-        opened: Any = sock if ends_at is None else _Opened(sock, ends_at)
-        super().__init__(opened, *arguments, **named)
+        self._opened = None if ends_at is None else _Opened(sock, ends_at)
+        # Of a socket http.client wants no more than the file.
+        read_from: Any = self._opened or sock
+        super().__init__(read_from, *arguments, **named)
+
+    def begin(self) -> None:
+        """Read the head.
+
+        :raises http.client.RemoteDisconnected: also when the connection ended within it, where http.client takes what came
+            for all of it: an answer without a length, and so without a body
+        """
+        super().begin()
+        # The last line of a whole head is read without a look at what follows it.
+        if self._opened is not None and self._opened.is_at_end:
+            raise http.client.RemoteDisconnected("the answer ended within its head")
 
 
 class _PlainConnection(HTTPConnection):
