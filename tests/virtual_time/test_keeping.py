@@ -191,6 +191,18 @@ def test_calls_that_are_given_up_on_the_way_make_no_window_overflow(
     assert Run(rate, WAYS[way](rate.calls, rate.per_s), ways).send(600, 32).refused == 0
 
 
+@pytest.mark.parametrize("there", [0.0, 0.5, 1.0])
+def test_a_window_bears_a_call_that_was_given_up_if_its_answer_would_have_come_no_later_than_the_latest(
+    there: float,
+) -> None:
+    """Far away that is not the same as counted no later: its way back is needed too."""
+    usual = Way(0.0, 0.3 * there, 0.3 * (1 - there))
+    latest = Way(0.0, usual.out_s + 0.2, usual.back_s)
+    given_up = Way(0.0, latest.out_s, latest.back_s, gives_up=True)
+    ways = itertools.chain([usual] * 50, itertools.cycle([latest, usual, given_up, usual]))
+    assert Run(AEMP, SlidingWindow(50, 1), ways).send(500, 64).refused == 0
+
+
 @pytest.mark.parametrize("rate", [AEMP, Rate(60, 60), Rate(1000, 600)], ids=str)
 @pytest.mark.parametrize("given_up", [1, 2, 4])
 def test_calls_that_are_given_up_after_a_single_slow_answer_hold_nobody_up(rate: Rate, given_up: int) -> None:
