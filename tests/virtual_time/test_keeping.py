@@ -138,6 +138,18 @@ def test_nearly_all_of_a_rate_is_used(
     assert run.refused == 0
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("rate", [Rate(1, 1), Rate(20, 1), AEMP], ids=str)
+def test_after_a_single_quick_answer_slow_ones_leave_three_quarters_of_a_limit_per_second(
+    rate: Rate, way: str
+) -> None:
+    """Nothing is assumed of a network that was quick once. Every call counts for its round trip and a window: 1 in 1.3."""
+    ways = itertools.chain([Way()], always(0.3))
+    run = Run(rate, WAYS[way](rate.calls, rate.per_s), ways).send(rate.calls * 20, threads=32)
+    assert 0.76 <= run.share <= 0.8
+    assert run.refused == 0
+
+
 def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_next() -> None:
     late = itertools.cycle([Way(), Way(), Way(thread_s=0.005)])
     run = Run(AEMP, TokenBucket(50, 1), late).send(200, 4)
