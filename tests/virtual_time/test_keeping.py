@@ -215,6 +215,22 @@ def test_a_window_bears_a_call_that_was_given_up_if_its_answer_would_have_come_n
     assert Run(AEMP, SlidingWindow(50, 1), ways).send(500, 64).refused == 0
 
 
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("given_up", [1, 2, 4])
+@pytest.mark.parametrize("late", [0.2, 1.4])
+def test_a_bucket_of_two_bears_calls_that_were_given_up_if_their_answers_would_have_been_no_later_than_usual(
+    rate: Rate, given_up: int, late: float
+) -> None:
+    """How late is in intervals of the rate. What is as late as the slowest of late is not promised."""
+    usual = Way(0.0, late * rate.interval_s, 0.0)
+    slow = Way(0.0, 6 * rate.interval_s, 0.0)
+    lost = Way(0.0, usual.out_s, 0.0, gives_up=True)
+    ways = itertools.chain(
+        [usual] * 20, itertools.cycle([slow] + [usual] * 7 + [lost] * given_up + [usual] * 3)
+    )
+    assert Run(rate, TokenBucket(rate.calls, rate.per_s), ways).send(300, 8).refused == 0
+
+
 @pytest.mark.parametrize("rate", [AEMP, Rate(60, 60), Rate(1000, 600)], ids=str)
 @pytest.mark.parametrize("given_up", [1, 2, 4])
 def test_calls_that_are_given_up_after_a_single_slow_answer_hold_nobody_up(rate: Rate, given_up: int) -> None:
