@@ -138,6 +138,18 @@ def test_nearly_all_of_a_rate_is_used(
     assert run.refused == 0
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("rate", [Rate(1, 1), Rate(20, 1), AEMP], ids=str)
+def test_after_a_single_quick_answer_slow_ones_leave_three_quarters_of_a_limit_per_second(
+    rate: Rate, way: str
+) -> None:
+    """Nothing is assumed of a network that was quick once. Every call counts for its round trip and a window: 1 in 1.3."""
+    ways = itertools.chain([Way()], always(0.3))
+    run = Run(rate, WAYS[way](rate.calls, rate.per_s), ways).send(rate.calls * 20, threads=32)
+    assert 0.76 <= run.share <= 0.8
+    assert run.refused == 0
+
+
 def test_calls_are_spread_evenly_and_one_that_is_late_takes_nothing_from_the_next() -> None:
     late = itertools.cycle([Way(), Way(), Way(thread_s=0.005)])
     run = Run(AEMP, TokenBucket(50, 1), late).send(200, 4)
@@ -189,6 +201,34 @@ def test_calls_that_are_given_up_on_the_way_make_no_window_overflow(
     ways = itertools.chain([Way(0.0, 0.007, 0.007)], varied)
     rate = Rate(20, 1)
     assert Run(rate, WAYS[way](rate.calls, rate.per_s), ways).send(600, 32).refused == 0
+
+
+@pytest.mark.parametrize("there", [0.0, 0.5, 1.0])
+def test_a_window_bears_a_call_that_was_given_up_if_its_answer_would_have_come_no_later_than_the_latest(
+    there: float,
+) -> None:
+    """Far away that is not the same as counted no later: its way back is needed too."""
+    usual = Way(0.0, 0.3 * there, 0.3 * (1 - there))
+    latest = Way(0.0, usual.out_s + 0.2, usual.back_s)
+    given_up = Way(0.0, latest.out_s, latest.back_s, gives_up=True)
+    ways = itertools.chain([usual] * 50, itertools.cycle([latest, usual, given_up, usual]))
+    assert Run(AEMP, SlidingWindow(50, 1), ways).send(500, 64).refused == 0
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("given_up", [1, 2, 4])
+@pytest.mark.parametrize("late", [0.2, 1.4])
+def test_a_bucket_of_two_bears_calls_that_were_given_up_if_their_answers_would_have_been_no_later_than_usual(
+    rate: Rate, given_up: int, late: float
+) -> None:
+    """How late is in intervals of the rate. What is as late as the slowest of late is not promised."""
+    usual = Way(0.0, late * rate.interval_s, 0.0)
+    slow = Way(0.0, 6 * rate.interval_s, 0.0)
+    lost = Way(0.0, usual.out_s, 0.0, gives_up=True)
+    ways = itertools.chain(
+        [usual] * 20, itertools.cycle([slow] + [usual] * 7 + [lost] * given_up + [usual] * 3)
+    )
+    assert Run(rate, TokenBucket(rate.calls, rate.per_s), ways).send(300, 8).refused == 0
 
 
 @pytest.mark.parametrize("rate", [AEMP, Rate(60, 60), Rate(1000, 600)], ids=str)

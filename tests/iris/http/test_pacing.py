@@ -237,6 +237,23 @@ def test_a_refusal_that_names_a_shorter_time_does_not_shorten_the_other() -> Non
     assert pacer.turn(counted(one_by_one=("page 1",))).wait_s() == pytest.approx(900)
 
 
+def test_who_stood_in_line_for_a_url_when_it_was_refused_to_another_slows_no_other_url_down() -> None:
+    """Two walks over one fleet ask for the same page at the same time."""
+    clock = HandClock()
+    pacer = Pacer(clock)
+    fleet = ("AEMP fleet", Rate(50, 1))
+    one, other = (pacer.turn(counted(fleet, one_by_one=("page 1",))) for _ in range(2))
+    assert one.wait_s() == 0
+    assert other.wait_s() > 0
+    one.end()
+    one.hold(100.0)
+    assert other.wait_s() == 100.0
+    times = [send(pacer, clock, fleet) for _ in range(51)]
+    assert times[-1] - times[0] <= 1 / 0.97
+    clock.now += 100.0
+    assert other.wait_s() == 0
+
+
 def test_what_was_refused_is_forgotten_when_its_time_is_over() -> None:
     clock = HandClock()
     pacer = Pacer(clock)

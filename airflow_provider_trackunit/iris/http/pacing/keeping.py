@@ -22,15 +22,16 @@ rule is left.
 **Even spacing**: one call in each interval. A call that left late lets the next one leave early, by half an interval at
 most. Where the second rule is gone, it is a fifth, and four fifths are left for what differs between their ways.
 
-**What is assumed of the network** is nothing, where the shortest round trip takes up to 7 % of a window, and a quarter of
-an interval of a bucket. What is longer is taken to be common to all round trips, once fifteen showed it: that moves every
-count by the same time and brings no two together, so a call need not count longer for it. Without that a latency of 0.3 s
-would cost a quarter of a limit per second. It is wrong where the way there of one call and the way back of one before it take
-less together than any answer so far, by more than is spared: then calls come closer together. That is so where one of the two
-gets quicker. Too many for a window are then no more than those that are quicker and had left before an answer of up to 7 %
-showed it. Often none is, because until then a window was given 7 % less than it holds: in random draws with one change of the
-network none in nine of ten. It is also so where what the one way saves the other costs, again and again or since the way back
-got slower. No answer shows that, and even spacing is what is left.
+**What is assumed of the network** is nothing, where the shortest round trip takes up to 7 % of a window, and a quarter
+of an interval of a bucket. What is longer is taken to be common to all round trips, once fifteen showed it: that moves
+every count by the same time and brings no two together, so a call need not count longer for it. Without that a latency
+of 0.3 s costs a quarter of a limit per second, as it does for good once an answer was quick. It is wrong where the way
+there of one call and the way back of one before it take less together than any answer so far, by more than is spared:
+then calls come closer together. That is so where one of the two gets quicker. Too many for a window are then no more
+than those that are quicker and had left before an answer of up to 7 % showed it. Often none is, because until then a
+window was given 7 % less than it holds: in random draws with one change of the network none in nine of ten. It is also
+so where what the one way saves the other costs, again and again or since the way back got slower. No answer shows that,
+and even spacing is what is left.
 
 No client can do without. Say that one uses 90 % of 50 calls a second while every answer takes 0.3 s. In 1.3 s it sends 58.
 Be the way there 0.3 s at first and then none, and the way back the other way round: all 58 are counted within one second, and

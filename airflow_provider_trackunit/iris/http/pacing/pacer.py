@@ -267,7 +267,11 @@ class Pacer:
         lanes, one_by_one = turn.place.lanes, turn.counted.one_by_one
         held_until = max((self._held_until.get(name, now) for name in one_by_one), default=now)
         if held_until > now:
-            return held_until  # in no line: those behind may be of other URLs
+            # In no line, also where it stood in one when its URL was refused to another: those behind may be of other URLs.
+            for lane in lanes:
+                lane.step_out(turn.place)
+            turn.has_waited = False
+            return held_until
         only_waited = turn.has_waited and not turn.is_back
         at = max((lane.earliest(now, only_waited=only_waited) for lane in lanes), default=now)
         if at <= now and (turn.has_waited or turn.is_back or not any(lane.line for lane in lanes)):
