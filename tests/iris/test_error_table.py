@@ -168,7 +168,15 @@ FIELD_FAILED = {"data": None, "errors": [{"message": "m", "path": ["b"], "extens
 
 
 @CLIENTS
-@pytest.mark.parametrize("code", ["RATE_LIMITED", "UNAUTHENTICATED"])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("200 OK", "RATE_LIMITED"),
+        ("200 OK", "UNAUTHENTICATED"),
+        ("429 Too Many Requests", "RATE_LIMITED"),
+        ("401 Unauthorized", "UNAUTHENTICATED"),
+    ],
+)
 @pytest.mark.parametrize(
     ("asked", "came", "sent"),
     [
@@ -181,10 +189,16 @@ FIELD_FAILED = {"data": None, "errors": [{"message": "m", "path": ["b"], "extens
     ],
 )
 def test_a_mutation_that_was_carried_out_in_part_is_not_sent_again(  # noqa: PLR0917 (a table)
-    credentials: Credentials, run: Any, code: str, asked: dict[str, Any], came: dict[str, Any], sent: int
+    credentials: Credentials,
+    run: Any,
+    status: str,
+    code: str,
+    asked: dict[str, Any],
+    came: dict[str, Any],
+    sent: int,
 ) -> None:
     errors = [{**error, "extensions": {"code": code, "resetIn": 1000}} for error in came["errors"]]
-    with ScriptedServer(http(json.dumps({**came, "errors": errors}).encode())) as server:
+    with ScriptedServer(http(json.dumps({**came, "errors": errors}).encode(), status)) as server:
         with pytest.raises(IrisRateLimitError if code == "RATE_LIMITED" else IrisAuthenticationError):
             run(credentials, server.url, asked)
         assert len(server.asked) == sent

@@ -26,6 +26,7 @@ from airflow_provider_trackunit.iris.http.answers.in_band import (
     check_prometheus,
     graphql_errors,
     longest_reset_s,
+    was_carried_out,
 )
 from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.transports.trouble import Trouble, failure
@@ -48,6 +49,15 @@ def check(
         and for a failed or partial PromQL result in an answer with status 200
     :raises IrisNoAnswerError: when it broke off, and nothing but its text can tell
     """
+    try:
+        _check(request, response, scope, now_epoch_s)
+    except IrisRateLimitError as error:
+        # Whatever the status: errors of single fields come with 200 as a rule, and nothing says that they must.
+        error.in_part = was_carried_out(request, response)
+        raise
+
+
+def _check(request: Request, response: Response, scope: str | None, now_epoch_s: float | None) -> None:
     if 200 <= response.status < 300:
         _check_content(request, response)
         if request.is_graphql:
