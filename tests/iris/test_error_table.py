@@ -19,6 +19,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisError,
     IrisNoAnswerError,
     IrisRateLimitError,
+    IrisUnexpectedResponseError,
 )
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
@@ -219,6 +220,19 @@ def test_the_longest_reset_of_all_graphql_errors_is_waited_for(credentials: Cred
 def test_an_answer_without_a_length_that_is_whole_passes(credentials: Credentials, run: Any) -> None:
     with ScriptedServer(http(b' {"content": []}\n', Content_Length="")) as server:
         assert run(credentials, server.url, ASSETS) == {"content": []}
+
+
+@CLIENTS
+def test_no_body_is_missed_where_there_is_none_whatever_length_is_said(
+    credentials: Credentials, run: Any
+) -> None:
+    """304 says how long the answer would be that was not sent; some servers say it with 204 as well."""
+    with ScriptedServer(http(b"", "204 No Content", Content_Length="12")) as server:
+        assert run(credentials, server.url, ASSETS) is None
+    with ScriptedServer(http(b"", "304 Not Modified", Content_Length="12")) as server:
+        with pytest.raises(IrisUnexpectedResponseError):
+            run(credentials, server.url, {**ASSETS, "headers": {"If-None-Match": '"a"'}})
+        assert len(server.asked) == 1
 
 
 @CLIENTS
