@@ -146,8 +146,16 @@ def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
 
 
 @CLIENTS
-def test_a_token_answer_that_ends_within_its_head_is_asked_for_again(run: Any) -> None:
-    with ScriptedServer(token_answer()[:30], token_answer()) as auth, ScriptedServer(http()) as server:
+@pytest.mark.parametrize(
+    "came",
+    [
+        pytest.param(token_answer()[:30], id="within its head"),
+        pytest.param(http(b"", Content_Length=""), id="before its body"),
+        pytest.param(token_answer(Content_Length="")[:-12], id="within its body"),
+    ],
+)
+def test_a_token_answer_that_breaks_off_is_asked_for_again(run: Any, came: bytes) -> None:
+    with ScriptedServer(came, token_answer()) as auth, ScriptedServer(http()) as server:
         credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
         assert run(credentials, server.url, ASSETS) == {}
     assert len(auth.asked) == 2

@@ -74,8 +74,7 @@ def _check_content(request: Request, response: Response) -> None:
         return
     content_type = response.headers.get("content-type", "")
     if "json" in content_type.lower() or (not content_type and response.body.lstrip()[:1] in {b"{", b"["}):
-        if not response.has_length:
-            _check_end(request, response.body)
+        check_end(request, response)
         _check_encoding(request, response)
         return
     raise _not_an_api_answer(request, response)
@@ -87,12 +86,17 @@ def _check_absence(request: Request, response: Response) -> None:
         raise failure(request, Trouble.CUT_BODY)
 
 
-def _check_end(request: Request, body: bytes) -> None:
-    """Refuse half an answer: one that did not say how long it is ends where the connection does, wherever that is."""
+def check_end(request: Request, response: Response) -> None:
+    """Refuse half an answer: JSON that did not say how long it is ends where the connection does, wherever that is.
+
+    :raises IrisNoAnswerError: when it broke off
+    """
+    if response.has_length:
+        return
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        msgspec.json.decode(response.body, type=msgspec.Raw)
     except BROKEN_JSON as error:
-        if "truncated" in str(error) or body.rstrip()[-1:] not in {b"}", b"]"}:
+        if "truncated" in str(error) or response.body.rstrip()[-1:] not in {b"}", b"]"}:
             raise failure(request, Trouble.CUT_BODY) from None
 
 
