@@ -19,6 +19,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisError,
     IrisNoAnswerError,
     IrisRateLimitError,
+    IrisUnexpectedResponseError,
 )
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
@@ -145,8 +146,16 @@ def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
 
 
 @CLIENTS
-def test_a_token_answer_that_ends_within_its_head_is_asked_for_again(run: Any) -> None:
-    with ScriptedServer(token_answer()[:30], token_answer()) as auth, ScriptedServer(http()) as server:
+@pytest.mark.parametrize(
+    "came",
+    [
+        pytest.param(token_answer()[:30], id="within its head"),
+        pytest.param(http(b"", Content_Length=""), id="before its body"),
+        pytest.param(token_answer(Content_Length="")[:-12], id="within its body"),
+    ],
+)
+def test_a_token_answer_that_breaks_off_is_asked_for_again(run: Any, came: bytes) -> None:
+    with ScriptedServer(came, token_answer()) as auth, ScriptedServer(http()) as server:
         credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
         assert run(credentials, server.url, ASSETS) == {}
     assert len(auth.asked) == 2
@@ -168,7 +177,15 @@ FIELD_FAILED = {"data": None, "errors": [{"message": "m", "path": ["b"], "extens
 
 
 @CLIENTS
-@pytest.mark.parametrize("code", ["RATE_LIMITED", "UNAUTHENTICATED"])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("200 OK", "RATE_LIMITED"),
+        ("200 OK", "UNAUTHENTICATED"),
+        ("429 Too Many Requests", "RATE_LIMITED"),
+        ("401 Unauthorized", "UNAUTHENTICATED"),
+    ],
+)
 @pytest.mark.parametrize(
     ("asked", "came", "sent"),
     [
@@ -181,10 +198,16 @@ FIELD_FAILED = {"data": None, "errors": [{"message": "m", "path": ["b"], "extens
     ],
 )
 def test_a_mutation_that_was_carried_out_in_part_is_not_sent_again(  # noqa: PLR0917 (a table)
-    credentials: Credentials, run: Any, code: str, asked: dict[str, Any], came: dict[str, Any], sent: int
+    credentials: Credentials,
+    run: Any,
+    status: str,
+    code: str,
+    asked: dict[str, Any],
+    came: dict[str, Any],
+    sent: int,
 ) -> None:
     errors = [{**error, "extensions": {"code": code, "resetIn": 1000}} for error in came["errors"]]
-    with ScriptedServer(http(json.dumps({**came, "errors": errors}).encode())) as server:
+    with ScriptedServer(http(json.dumps({**came, "errors": errors}).encode(), status)) as server:
         with pytest.raises(IrisRateLimitError if code == "RATE_LIMITED" else IrisAuthenticationError):
             run(credentials, server.url, asked)
         assert len(server.asked) == sent
@@ -205,6 +228,19 @@ def test_the_longest_reset_of_all_graphql_errors_is_waited_for(credentials: Cred
 def test_an_answer_without_a_length_that_is_whole_passes(credentials: Credentials, run: Any) -> None:
     with ScriptedServer(http(b' {"content": []}\n', Content_Length="")) as server:
         assert run(credentials, server.url, ASSETS) == {"content": []}
+
+
+@CLIENTS
+def test_no_body_is_missed_where_there_is_none_whatever_length_is_said(
+    credentials: Credentials, run: Any
+) -> None:
+    """304 says how long the answer would be that was not sent; some servers say it with 204 as well."""
+    with ScriptedServer(http(b"", "204 No Content", Content_Length="12")) as server:
+        assert run(credentials, server.url, ASSETS) is None
+    with ScriptedServer(http(b"", "304 Not Modified", Content_Length="12")) as server:
+        with pytest.raises(IrisUnexpectedResponseError):
+            run(credentials, server.url, {**ASSETS, "headers": {"If-None-Match": '"a"'}})
+        assert len(server.asked) == 1
 
 
 @CLIENTS

@@ -204,7 +204,9 @@ def dripping(piece: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    "piece", [b"X-More: 1\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["headers", "100 Continue"]
+    "piece",
+    [b"X-More: 1\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"],
+    ids=["headers", "100 Continue", "103 Early Hints"],
 )
 def test_a_server_that_drips_the_head_of_its_answer_is_given_up_in_time(piece: bytes) -> None:
     with ScriptedServer(dripping(piece)) as server, ScriptedServer(token_answer()) as auth:

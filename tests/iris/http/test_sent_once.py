@@ -33,13 +33,13 @@ ANSWERS = {
 
 
 @contextmanager
-def counting_server(second: bytes) -> Iterator[tuple[str, list[str]]]:
+def counting_server(second: bytes, first: bytes = OK) -> Iterator[tuple[str, list[str]]]:
     """Serve on a kept connection: first well, then with this answer and an end. Yield the URL and the methods that came."""
     came: list[str] = []
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection, connection.makefile("rb") as lines:
-            for answer in (OK, second):
+            for answer in (first, second):
                 head = list(iter(lines.readline, b"\r\n")) if lines.peek(1) else []
                 if not head:
                     return
@@ -92,3 +92,18 @@ def test_on_a_kept_connection_a_request_is_sent_once_whatever_comes_of_it(
         first, _ = send(Request(method, url, {}, None, method))
     assert isinstance(first, Response)
     assert came == [method, method]
+
+
+@pytest.mark.parametrize("send", [in_threads, on_loop])
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_what_announces_an_answer_is_none_and_the_next_request_gets_its_own(
+    send: Callable[[Request], list[Response | IrisError]], status: str
+) -> None:
+    announced = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode()
+    with counting_server(announced * 2 + OK.replace(b"{}", b"[]"), first=announced + OK) as (url, came):
+        outcomes = send(Request("GET", url, {}, None, "GET"))
+    assert [isinstance(one, Response) and (one.status, one.body) for one in outcomes] == [
+        (200, b"{}"),
+        (200, b"[]"),
+    ]
+    assert came == ["GET", "GET"]

@@ -247,13 +247,20 @@ def test_an_unknown_code_is_repeated_only_when_it_looks_like_one(code: Any, kept
         pytest.param(answer(b"<html>hunter2</html>", 200, {"content-type": "text/html"}), id="a web page"),
         pytest.param(answer(b"<html>hunter2</html>", 404, {"content-type": "text/html"}), id="a 404 page"),
         pytest.param(answer(b"", 302, {"location": "https://hunter2.example"}), id="a redirect"),
-        pytest.param(answer(b"", 200), id="nothing"),
+        pytest.param(answer(b"", 200, {"content-length": "0"}), id="nothing"),
         pytest.param(answer([], 200), id="a list"),
         pytest.param(answer({"access_token": ""}, 200), id="an empty token"),
         pytest.param(answer({"access_token": 7}, 200), id="a token that is a number"),
         pytest.param(answer({"access_token": "hunter2"}, 400), id="a token with an error status"),
         pytest.param(answer({"token": "hunter2"}, 200), id="a token of another name"),
-        pytest.param(answer(b'{"access_token": "hunter2"', 200), id="half an answer"),
+        pytest.param(
+            answer(
+                b'{"access_token": "hunter2"',
+                200,
+                {"content-type": "application/json", "content-length": "26"},
+            ),
+            id="half an answer, by its own length whole",
+        ),
     ],
 )
 def test_what_is_no_token_endpoint_points_to_the_auth_url_and_is_not_repeated(response: Response) -> None:
@@ -272,7 +279,14 @@ def test_a_token_that_would_break_the_header_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(429, IrisRateLimitError), (500, IrisServerError), (503, IrisServerError)]
+    ("status", "kind"),
+    [
+        (408, IrisServerError),
+        (425, IrisServerError),
+        (429, IrisRateLimitError),
+        (500, IrisServerError),
+        (503, IrisServerError),
+    ],
 )
 def test_a_busy_token_endpoint_is_worth_another_try(status: int, kind: type[IrisError]) -> None:
     error = refused(answer({"error": "hunter2"}, status, {"retry-after": "7"}))

@@ -140,16 +140,13 @@ def check_graphql(request: Request, response: Response) -> None:
     code, message = errors[0].code, errors[0].message
     text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
     kind = _KINDS.get(code or "", IrisBadRequestError)
-    error = kind(
+    raise kind(
         f"{text}{_ADVICE.get(code or '', '')}{_others(errors)}",
         status=response.status,
         code=code,
         message=message,
         retry_after=longest_reset_s(errors) if kind is IrisRateLimitError else None,
     )
-    if isinstance(error, IrisRateLimitError):
-        error.in_part = was_carried_out(request, response)
-    raise error
 
 
 def longest_reset_s(errors: Sequence[GraphQLError]) -> float | None:

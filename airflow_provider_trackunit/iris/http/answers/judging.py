@@ -26,6 +26,7 @@ from airflow_provider_trackunit.iris.http.answers.in_band import (
     check_prometheus,
     graphql_errors,
     longest_reset_s,
+    was_carried_out,
 )
 from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.transports.trouble import Trouble, failure
@@ -48,6 +49,15 @@ def check(
         and for a failed or partial PromQL result in an answer with status 200
     :raises IrisNoAnswerError: when it broke off, and nothing but its text can tell
     """
+    try:
+        _check(request, response, scope, now_epoch_s)
+    except IrisRateLimitError as error:
+        # Whatever the status: errors of single fields come with 200 as a rule, and nothing says that they must.
+        error.in_part = was_carried_out(request, response)
+        raise
+
+
+def _check(request: Request, response: Response, scope: str | None, now_epoch_s: float | None) -> None:
     if 200 <= response.status < 300:
         _check_content(request, response)
         if request.is_graphql:
@@ -64,8 +74,7 @@ def _check_content(request: Request, response: Response) -> None:
         return
     content_type = response.headers.get("content-type", "")
     if "json" in content_type.lower() or (not content_type and response.body.lstrip()[:1] in {b"{", b"["}):
-        if not response.has_length:
-            _check_end(request, response.body)
+        check_end(request, response)
         _check_encoding(request, response)
         return
     raise _not_an_api_answer(request, response)
@@ -77,12 +86,17 @@ def _check_absence(request: Request, response: Response) -> None:
         raise failure(request, Trouble.CUT_BODY)
 
 
-def _check_end(request: Request, body: bytes) -> None:
-    """Refuse half an answer: one that did not say how long it is ends where the connection does, wherever that is."""
+def check_end(request: Request, response: Response) -> None:
+    """Refuse half an answer: JSON that did not say how long it is ends where the connection does, wherever that is.
+
+    :raises IrisNoAnswerError: when it broke off
+    """
+    if response.has_length:
+        return
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        msgspec.json.decode(response.body, type=msgspec.Raw)
     except BROKEN_JSON as error:
-        if "truncated" in str(error) or body.rstrip()[-1:] not in {b"}", b"]"}:
+        if "truncated" in str(error) or response.body.rstrip()[-1:] not in {b"}", b"]"}:
             raise failure(request, Trouble.CUT_BODY) from None
 
 

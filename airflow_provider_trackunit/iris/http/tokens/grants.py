@@ -14,6 +14,7 @@ import msgspec
 
 from airflow_provider_trackunit.iris.calls import read_origin
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisServerError, IrisTokenError
+from airflow_provider_trackunit.iris.http.answers.judging import check_end
 from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.tokens.credentials import AUTH_URL_FIELD
 from airflow_provider_trackunit.iris.http.tokens.keeper import Token
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # A token answer is about a kilobyte.
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _MAX_TOKEN_CHARS: Final = 64 * 1024
+
+# Below 500, and yet nothing is wrong with the request: it came too slowly, or too early. An idle connection can end with the
+# first of them.
+_PASSING: Final = frozenset({408, 425})
 
 # An answer without expires_in: shorter than either documented lifetime (3600 s and 1200 s). A token that dies
 # earlier still costs no more than one 401.
@@ -94,7 +99,8 @@ def read_token(request: Request, response: Response, sent_at: float, *, scope: s
     :param scope: what was asked for, granted unless the answer says otherwise (RFC 6749, 5.1)
     :raises IrisTokenError: when the grant was refused, or something that is no token endpoint answered
     :raises IrisRateLimitError: 429
-    :raises IrisServerError: 5xx
+    :raises IrisServerError: 5xx, 408 and 425
+    :raises IrisNoAnswerError: when a token was to come, and the answer broke off
     """
     status = response.status
     retry_after = read_retry_after(response.headers)
@@ -102,8 +108,10 @@ def read_token(request: Request, response: Response, sent_at: float, *, scope: s
         raise IrisRateLimitError(
             f"{request.label}: HTTP 429, too many tokens", status=429, retry_after=retry_after
         )
-    if status >= 500:
+    if status >= 500 or status in _PASSING:
         raise IrisServerError(f"{request.label}: HTTP {status}", status=status, retry_after=retry_after)
+    if status == 200 and "json" in response.headers.get("content-type", "").lower():
+        check_end(request, response)
     body = _read_object(response)
     value = _secret_text(body.get("access_token"))
     if status != 200 or not value:

@@ -2,7 +2,7 @@
 
 A timeout of a socket is one for each read, so a server that drips header lines, or says ``100 Continue`` again and
 again, is never too slow for it. Here each read may take no longer than what is left for the whole answer. And a head that
-the end of the connection cuts off is no head.
+the end of the connection cuts off is no head, nor is one that only announces another.
 """
 
 from __future__ import annotations
@@ -98,6 +98,11 @@ class _Opened:
         return io.BufferedReader(self._bytes)
 
 
+def _announces(status: int) -> bool:
+    """Return whether the answer is still to come: after 101 it would not be one of HTTP."""
+    return 100 <= status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS
+
+
 class _Answer(http.client.HTTPResponse):
     def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
         ends_at = _ends_at.get()
@@ -107,15 +112,23 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(read_from, *arguments, **named)
 
     def begin(self) -> None:
-        """Read the head.
+        """Read the head, and those that only announce it.
+
+        Of these http.client knows 100. It takes 102 and 103 for the answer, and the answer that follows for that to the next
+        request on the same connection.
 
         :raises http.client.RemoteDisconnected: also when the connection ended within it, where http.client takes what came
             for all of it: an answer without a length, and so without a body
         """
-        super().begin()
-        # The last line of a whole head is read without a look at what follows it.
-        if self._opened is not None and self._opened.is_at_end:
-            raise http.client.RemoteDisconnected("the answer ended within its head")
+        while True:
+            super().begin()
+            # The last line of a whole head is read without a look at what follows it.
+            if self._opened is not None and self._opened.is_at_end:
+                raise http.client.RemoteDisconnected("the answer ended within its head")
+            if not _announces(self.status):
+                return
+            none_read: Any = None
+            self.headers = none_read  # or it would not read another one
 
 
 class _PlainConnection(HTTPConnection):
