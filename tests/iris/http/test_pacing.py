@@ -204,6 +204,22 @@ def test_a_walk_over_many_urls_with_a_limit_each_is_no_slower_at_its_end() -> No
     assert last <= 10 * first
 
 
+def test_to_hold_one_url_more_back_takes_no_longer_when_thousands_are() -> None:
+    pacer = Pacer(HandClock())
+
+    def cpu_s_of(numbers: range) -> float:
+        began = time.process_time()
+        for number in numbers:
+            turn = pacer.turn(counted(one_by_one=(f"url {number}",)))
+            assert turn.wait_s() == 0
+            turn.end()
+            turn.hold(900.0)
+        return time.process_time() - began
+
+    first, *_, last = (cpu_s_of(range(begin, begin + 4000)) for begin in range(0, 12_000, 4000))
+    assert last <= 10 * first
+
+
 def test_of_a_pool_only_what_was_refused_is_held_back() -> None:
     clock = HandClock()
     pacer = Pacer(clock)

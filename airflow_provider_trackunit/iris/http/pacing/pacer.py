@@ -137,6 +137,7 @@ class Pacer:
         # Of what is counted one by one: what was asked of late, and when; what was refused, and until when it is held back.
         self._asked: dict[str, float] = {}
         self._held_until: dict[str, float] = {}
+        self._look_for_over_at = _MOST_REMEMBERED
         # What has ended, each with when: entered before anything else is.
         self._ended: deque[tuple[Place, float]] = deque()
         self._lock = threading.Lock()
@@ -252,9 +253,10 @@ class Pacer:
             until = now + min(pause_s, _LONGEST_HOLD_S)
             for name in turn.counted.one_by_one:
                 self._held_until[name] = max(until, self._held_until.get(name, until))
-            if len(self._held_until) > _MOST_REMEMBERED:
+            if len(self._held_until) > self._look_for_over_at:
                 # Only those that are over, however many others were asked: thousands of machines are within seconds.
                 self._held_until = {name: until for name, until in self._held_until.items() if until > now}
+                self._look_for_over_at = max(_MOST_REMEMBERED, 2 * len(self._held_until))
             for lane in turn.place.lanes:
                 if lane.is_metered:
                     lane.learned.hold(until)
