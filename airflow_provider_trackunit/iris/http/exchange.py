@@ -6,7 +6,6 @@ generator; a client does it, with threads or on an event loop, and hands back wh
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 import threading
@@ -27,7 +26,7 @@ from airflow_provider_trackunit.iris.http.answers.judging import check
 from airflow_provider_trackunit.iris.http.observing import observed
 from airflow_provider_trackunit.iris.http.pacing import pacer_of
 from airflow_provider_trackunit.iris.http.pacing.learning import LONGEST_PAUSE_OF_A_RATE_S
-from airflow_provider_trackunit.iris.http.retrying import RetryRules
+from airflow_provider_trackunit.iris.http.retrying import RetryRules, Tries
 from airflow_provider_trackunit.iris.http.steps import GetToken, Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.tokens import (
     Credentials,
@@ -167,10 +166,8 @@ class ClientCore:
         rules = self._rules_of(call, row)
         others = self._pacer.others(counted)
         most_in_vain = others.in_vain + _ROUNDS * rules.max_attempts
-        attempts = itertools.count()
         steps = rules.repeated(
-            lambda: self._attempt(request, row, counted, most_in_vain, is_back=next(attempts) > 0),
-            others.share_let,
+            lambda tries: self._attempt(request, row, counted, most_in_vain, tries), others.share_let
         )
         if self._observer is None:
             return steps
@@ -182,30 +179,33 @@ class ClientCore:
         return token
 
     def _attempt(
-        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int, *, is_back: bool
+        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int, tries: Tries
     ) -> Generator[Step, Any, Response]:
         """Say how to send a request once, or once more with a new token after a 401, and judge the answer.
 
         :param most_in_vain: after how many refusals of all who share its limits it no longer waits for its turn
-        :param is_back: whether it was sent before
+        :param tries: what became of it before
         :raises IrisError: when the answer does not hold what was asked for
         """
-        exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=is_back)
+        exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=tries.pause_s > 0)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
             if row.is_safe(request.method) or not was_carried_out(exchanged.sent, exchanged.response):
                 exchanged.turn.unask()
                 exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
-        self._judge(exchanged, row)
+        self._judge(exchanged, row, is_singled_out=tries.is_singled_out)
         return exchanged.response
 
-    def _judge(self, exchanged: _Exchanged, row: Endpoint) -> None:
-        """Return if the answer holds what was asked for, and let all who share its limits know how it was received."""
+    def _judge(self, exchanged: _Exchanged, row: Endpoint, *, is_singled_out: bool) -> None:
+        """Return if the answer holds what was asked for, and let all who share its limits know how it was received.
+
+        :param is_singled_out: whether a refusal says nothing about the limits that it shares
+        """
         response = exchanged.response
         try:
             check(exchanged.sent, response, scope=exchanged.token.scope, now_epoch_s=time.time())
         except IrisRateLimitError as error:
-            _heed(error, exchanged.turn, row, self._chance())
+            _heed(error, exchanged.turn, row, self._chance(), is_singled_out=is_singled_out)
             if self._observer is not None:
                 self._observer.refused(row.path)
             raise
@@ -260,7 +260,11 @@ class ClientCore:
         by each thread. As long as the current token is good it is used after the first that fails, and nobody waits.
         """
         try:
-            return (yield from self._rules(self._max_attempts, safe=True).repeated(self._new_or_good_token))
+            return (
+                yield from self._rules(self._max_attempts, safe=True).repeated(
+                    lambda _tries: self._new_or_good_token()
+                )
+            )
         except IrisError as error:
             error.retried = True
             if error.retry_after:
@@ -339,12 +343,14 @@ def _hopeless(request: Request, wait_s: float) -> IrisRateLimitError:
     return error
 
 
-def _heed(error: IrisRateLimitError, turn: Turn, row: Endpoint, jitter: float) -> None:
+def _heed(
+    error: IrisRateLimitError, turn: Turn, row: Endpoint, jitter: float, *, is_singled_out: bool
+) -> None:
     """Hold back all who share the limit that refused a request, and complete the error with what is known of it."""
     error.of_rate = _is_of_rate(error, turn, row)
-    if error.of_rate:
+    if error.of_rate and not is_singled_out:
         turn.refuse(error.retry_after, jitter)
-    else:
+    elif not error.of_rate:
         error.retry_after = error.retry_after or row.wait_after_refusal_s()
         turn.hold(error.retry_after or 0.0)
     if error.retry_after is not None:

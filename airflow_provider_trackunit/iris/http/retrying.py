@@ -33,11 +33,11 @@ _MOST_DOUBLED: Final = (
     5  # is more than the longest already; the thousandth power of two is no number any more
 )
 
-# So often a request may be refused for its rate, while all others of the same limit get through, without that being an
-# attempt; one that is refused more often has something else in its way. Where few of the others get through it says as
-# much less: a refusal counts as their share. One that keeps all of them away for longer than the longest pause of our own
-# counts as so many of those. After each few it waits twice as long, or it would slow the others down again and again.
-_MOST_LET_OFF: Final = 32
+# After each few times that a request is refused for its rate while all others of the same limit get through, it waits twice
+# as long. Where few of the others get through it says as much less: a refusal counts as their share. One that was refused
+# a few times so has something else in its way than their limit: it still asks for as long as others get through, but its
+# refusals hold nobody else back. (One in fifty is taken for such a one by chance, as long as all are refused alike. That
+# costs next to nothing: the refusals of the others hold it back all the same.)
 _FEW: Final = 4
 
 # Where single calls count as well, each that is refused may count: no more than a few are let off, however few of the
@@ -89,19 +89,19 @@ class RetryRules:
 
     def repeated(
         self,
-        attempt: Callable[[], Generator[Step, Any, _T]],
+        attempt: Callable[[Tries], Generator[Step, Any, _T]],
         share_let: Callable[[int], float | None] = lambda _own_refusals: None,
     ) -> Generator[Step, Any, _T]:
         """Say how to get what an attempt gives, with as many attempts as the rules allow.
 
+        :param attempt: says how to make one, given what became of those before
         :param share_let: which share of the others that share the limits of this one got through since it began, given how
             often it was refused; None when none did of late. A refusal for a rate uses up no attempt while they do: the
-            limit is in use, by us or by somebody else, and not in the way for good. That ends where one request is
-            refused again and again, and only others are not
+            limit is in use, by us or by somebody else, and not in the way for good
         :raises IrisError: that of the last attempt
         """
         pauses: list[float] = []
-        tries = _Tries(self, share_let)
+        tries = Tries(self, share_let)
         # A new loop for each request. Its sleep only notes the pause: the client that does the steps sleeps.
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(tries.may_go_on),
@@ -113,7 +113,7 @@ class RetryRules:
             while pauses:
                 yield Sleep(pauses.pop())
             with again:
-                return (yield from attempt())
+                return (yield from attempt(tries))
         raise AssertionError("a loop of attempts ends with a result or an error")
 
     def next_wait_s(self, used: int, error: IrisError, let_off: float = 0.0) -> float | None:
@@ -131,13 +131,15 @@ class RetryRules:
 
 
 @dataclass(slots=True)
-class _Tries:
+class Tries:
     """The attempts of one request so far.
 
     :param used: how many of them count
-    :param let_off: how many do not, each as the share of the others that got through, and more for a long pause
-    :param refused: how many were refused for a rate
-    :param pause_s: the wait before the next
+    :param let_off: how many do not, each as the share of the others that got through
+    :param refused: how many were refused for a rate that it shares with others
+    :param is_singled_out: whether it is refused again and again, and only others are not: the limit that refuses it is not
+        theirs
+    :param pause_s: the wait before the next; 0 before the first
     """
 
     rules: RetryRules
@@ -145,6 +147,7 @@ class _Tries:
     used: int = 0
     let_off: float = 0.0
     refused: int = 0
+    is_singled_out: bool = False
     pause_s: float = 0.0
 
     def may_go_on(self, error: BaseException) -> bool:
@@ -152,12 +155,7 @@ class _Tries:
         if not isinstance(error, IrisError):
             return False
         is_of_rate = isinstance(error, IrisRateLimitError) and error.of_rate
-        self.refused += is_of_rate
-        most = _MOST_LET_OFF_METERED if self.rules.metered else _MOST_LET_OFF
-        share = self.share_let(self.refused) if is_of_rate and self.let_off < most else None
-        is_let_off = share is not None
-        counts_as = 1.0 if is_let_off and self.rules.metered else share or 0.0
-        self.let_off += counts_as * max(1.0, (error.retry_after or 0.0) / _LONGEST_WAIT_S)
+        is_let_off = is_of_rate and self._is_let_off()
         self.used += not is_let_off
         wait_s = self.rules.next_wait_s(self.used, error, self.let_off)
         if wait_s is None:
@@ -168,3 +166,13 @@ class _Tries:
         )
         log.warning("%s, next in %.1f s: %s", what, wait_s, error)
         return True
+
+    def _is_let_off(self) -> bool:
+        """Enter a refusal for a rate; return whether it uses up no attempt."""
+        self.refused += not self.is_singled_out
+        metered = self.rules.metered
+        share = None if metered and self.let_off >= _MOST_LET_OFF_METERED else self.share_let(self.refused)
+        if share is not None:
+            self.let_off += 1.0 if metered else share
+        self.is_singled_out = share is not None and not metered and self.let_off >= _FEW
+        return share is not None

@@ -20,7 +20,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisTokenError,
     IrisUnexpectedResponseError,
 )
-from airflow_provider_trackunit.iris.http.retrying import RetryRules
+from airflow_provider_trackunit.iris.http.retrying import RetryRules, Tries
 from airflow_provider_trackunit.iris.http.steps import Sleep, Step
 
 ALWAYS, IF_SAFE, NEVER = "always", "if safe", "never"
@@ -109,7 +109,7 @@ def attempts(rules: RetryRules, *outcomes: Any, in_use: bool = False) -> tuple[i
     """
     made, left = [], list(outcomes)
 
-    def attempt() -> Generator[Step, Any, Any]:
+    def attempt(_tries: Tries) -> Generator[Step, Any, Any]:
         made.append(1)
         yield from ()
         outcome = left.pop(0)
@@ -172,10 +172,12 @@ def test_a_refusal_uses_up_no_attempt_while_others_get_through() -> None:
     assert attempts(rules, REFUSED, REFUSED, REFUSED, "ok", in_use=True) == (4, [1.0] * 3, "ok")
 
 
-def test_a_request_that_is_refused_again_and_again_is_given_up_whoever_else_gets_through() -> None:
+def test_a_request_that_is_refused_again_and_again_waits_longer_and_is_not_given_up_while_others_get_through() -> (
+    None
+):
     rules = RetryRules(2, 120.0, safe=True, chance=lambda: 1.0)
-    made, slept, error = attempts(rules, *[REFUSED] * 100, in_use=True)
-    assert (made, error) == (34, REFUSED)
+    made, slept, result = attempts(rules, *[REFUSED] * 1000, "ok", in_use=True)
+    assert (made, result) == (1001, "ok")
     assert slept == sorted(slept)
     assert (slept[:4], slept[-1]) == ([1.0, 1.0, 1.0, 2.0], 30.0)
 

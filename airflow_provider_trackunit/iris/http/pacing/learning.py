@@ -66,8 +66,10 @@ _ON_TOP: Final = 0.25
 # they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time.
 _REFUSED_FIRST_S: Final = 0.5
 
-# So much of the pauses with no answer in between does not count as time in which nothing got through: nobody asked then.
-_MOST_PAUSED_S: Final = 480.0
+# A limit that lets a call through so often is in use, and not in the way for good: the longest window that is likely where
+# nobody says how long to keep away. Who is told to keep away longer may find several times that somebody else came first.
+_OF_LATE_S: Final = 600.0
+_PAUSES_OF_LATE: Final = 5
 
 # The first guess is made from the answers of one such window, and no more of them than this.
 _GUESSED_FROM_S: Final = 1.0
@@ -101,8 +103,8 @@ class LearnedRate:
         self._held_until = -math.inf
         self._refused_first_until = -math.inf
         self._own_pause_s = 0.0
-        # How long the pauses were since a call was let through.
-        self._paused_s = 0.0
+        # The latest pause since a call was let through.
+        self._pause_s = 0.0
         self._paused_at = -math.inf
         # How many calls a small bucket can have held, while its rate is searched; else 0.
         self._bucket = 0
@@ -144,7 +146,7 @@ class LearnedRate:
         self._answered.append(now)
         self.let_through += 1
         self._own_pause_s = 0.0
-        self._paused_s = 0.0
+        self._pause_s = 0.0
         self.in_vain = 0
         if waited and self._per_s < math.inf:
             self._in_use_s += min(now - before, 2 * self.interval_s)
@@ -178,16 +180,16 @@ class LearnedRate:
     def is_in_use(self, now: float) -> bool:
         """Return whether a call was let through of late: the limit is one that is shared, and not in the way for good.
 
-        Of late is a minute in which calls may leave.
+        Of late is ten minutes, or five times as long as the latest pause.
         """
-        paused_s = min(self._paused_s, _MOST_PAUSED_S)
-        return bool(self._answered) and now - self._answered[-1] <= LONGEST_PAUSE_OF_A_RATE_S + paused_s
+        of_late_s = max(_OF_LATE_S, _PAUSES_OF_LATE * self._pause_s)
+        return bool(self._answered) and now - self._answered[-1] <= of_late_s
 
     def _note_pause(self, now: float, pause_s: float, jitter: float) -> None:
-        if self._paused_s:
+        if self._pause_s:
             self.hold(max(now + pause_s, self._even_at) + jitter * _ON_TOP * min(pause_s, 1.0))
         self._paused_at = now
-        self._paused_s += pause_s
+        self._pause_s = pause_s
         self.in_vain += not self.is_in_use(now)
 
     def is_idle(self, now: float) -> bool:
