@@ -295,6 +295,71 @@ def test_no_delay_anywhere_makes_a_window_overflow(  # noqa: PLR0917 - hypothesi
         assert run.send(min(rate.calls * 4 + 5, 150), threads).refused == 0
 
 
+@dataclass
+class Pausing:
+    """One way of a network that pauses: what comes to its gate then passes it when it opens, all together.
+
+    :param gate: where on the way the gate is, from 0 to 1
+    :param shut: when it shuts, and opens again
+    """
+
+    takes_s: float
+    gate: float
+    shut: list[tuple[float, float]] = field(default_factory=list)
+
+    def arrives(self, left_at: float) -> float:
+        at = left_at + self.takes_s * self.gate
+        passes_at = next((opens for shuts, opens in self.shut if shuts <= at < opens), at)
+        return passes_at + self.takes_s * (1 - self.gate)
+
+    @staticmethod
+    def ways(world: World, there: Pausing, back: Pausing) -> Iterator[Way]:
+        while True:
+            left_at = world.now
+            counted_at = there.arrives(left_at)
+            yield Way(0, counted_at - left_at, back.arrives(counted_at) - counted_at)
+
+
+@PROPERTY
+@given(
+    rate=st.builds(Rate, st.integers(1, 60), st.sampled_from([1.0, 10.0, 60.0])),
+    base=st.tuples(st.floats(0, 0.3), st.floats(0, 0.3)),
+    gates=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    pauses=st.lists(
+        st.tuples(st.floats(1, 4), st.floats(0.001, 3), st.booleans(), st.booleans()), max_size=6
+    ),
+    begins_late=st.booleans(),
+    threads=st.integers(1, 70),
+    phase_s=st.floats(0, 60),
+)
+def test_no_pause_of_the_network_makes_a_window_overflow(  # noqa: PLR0917 - hypothesis gives them by name
+    rate: Rate,
+    base: tuple[float, float],
+    gates: tuple[float, float],
+    pauses: list[tuple[float, float, bool, bool]],
+    begins_late: bool,
+    threads: int,
+    phase_s: float,
+) -> None:
+    """Also where it pauses as the first call is on its way: no answer before showed how far the server is.
+
+    All in windows: how long the two ways take, and after which time the network pauses and for how long. What is on its
+    way there, back, or both, is held up at a gate that is anywhere on it.
+    """
+    for counter in (SlidingWindow(rate.calls, rate.per_s), FixedWindow(rate.calls, rate.per_s, phase_s)):
+        world = World()
+        there, back = (Pausing(takes * rate.per_s, gate) for takes, gate in zip(base, gates, strict=True))
+        at = world.now - rate.per_s * (not begins_late)
+        for after, lasts, *shuts in pauses:
+            at += after * rate.per_s
+            for way, shut in zip((there, back), shuts, strict=True):
+                if shut:
+                    way.shut.append((at, at + lasts * rate.per_s))
+            at += lasts * rate.per_s
+        run = Run(rate, counter, Pausing.ways(world, there, back), world=world)
+        assert run.send(min(rate.calls * 8 + 5, 300), threads).refused == 0
+
+
 @PROPERTY
 @given(
     rate=st.builds(Rate, st.integers(1, 60), st.sampled_from([1.0, 10.0, 60.0])),
