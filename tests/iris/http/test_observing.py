@@ -109,5 +109,18 @@ def test_of_a_metered_limit_those_calls_are_left_that_do_not_count_any_more() ->
     assert pacer.calls_left(events) == 2
 
 
+def test_of_a_metered_limit_that_refused_a_call_none_is_left_until_its_pause_is_over() -> None:
+    clock = HandClock()
+    pacer = Pacer(clock)
+    events = Counted((("events", Rate(2, 1800)),))
+    turn = pacer.turn(events)
+    assert turn.wait_s() == 0
+    turn.end()
+    turn.hold(600.0)
+    assert pacer.calls_left(events) == 0
+    clock.now += 600.0
+    assert pacer.calls_left(events) == 1
+
+
 def test_where_no_call_is_metered_nothing_is_known_to_be_left() -> None:
     assert Pacer(HandClock()).calls_left(Counted((("even", Rate(50, 1)), ("own", None)))) is None

@@ -196,7 +196,11 @@ class Pacer:
         with self._lock:
             now = self._catch_up()
             lanes = self._lanes_of(counted)
-            left = [lane.kept.calls_left(now) for lane in lanes if lane.kept is not None and lane.is_metered]
+            left = [
+                0 if lane.learned.earliest(now) > now else lane.kept.calls_left(now)
+                for lane in lanes
+                if lane.kept is not None and lane.is_metered
+            ]
         return min(left, default=None)
 
     def ask(self, turn: Turn) -> float:
