@@ -100,7 +100,7 @@ def failed_query(kind: str) -> bytes:
 
 
 HALF = b'{"content": [{"id": "a"}, {"id": '
-CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = http(b"", Content_Length="", Transfer_Encoding="chunked")
 
 TABLE = [
     Row(

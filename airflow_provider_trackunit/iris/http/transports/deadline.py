@@ -24,6 +24,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_LONGEST_LINE: Final = 64 * 1024
+
 _ends_at: Final[ContextVar[float | None]] = ContextVar("iris_answer_ends_at", default=None)
 
 
@@ -145,19 +147,25 @@ class _Answer(http.client.HTTPResponse):
         read_from: Any = sock if ends_at is None else _Opened(sock, ends_at)
         super().__init__(read_from, *arguments, **named)
 
-    def begin(self) -> None:
-        """Read the head, and those that only announce it.
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the first line of a head, behind those that only announce it.
 
         Of these http.client knows 100. It takes 102 and 103 for the answer, and the answer that follows for that to the next
-        request on the same connection.
+        request on the same connection; and any of them for the refusal of a proxy.
+        """
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+                pass
+
+    def begin(self) -> None:
+        """Read the head.
 
         :raises http.client.HTTPException: when it is not a head that says where the body ends, or that there is none
         """
         super().begin()
-        while 100 <= self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            none_read: Any = None
-            self.headers = none_read  # or it would not read another one
-            super().begin()
         if not _is_whole(self.headers) or not _is_framed(self.headers):
             raise http.client.HTTPException("a head that cannot be read")
         if self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
