@@ -265,6 +265,19 @@ TABLE = [
         (GRAPHQL,),
     ),
     Row(
+        "GraphQL: neither data nor errors",
+        IrisUnexpectedResponseError,
+        False,
+        {
+            "nothing": http(b"{}"),
+            "no data": http(b'{"data": null}'),
+            "no errors": http(b'{"data": null, "errors": []}'),
+            "a list": http(b'{"data": [1]}'),
+            "a gateway": http(b'{"message": "fine"}'),
+        },
+        (GRAPHQL,),
+    ),
+    Row(
         "time series: `isPartial`, or the error `timeout`, `canceled`, `unavailable` or `internal`",
         IrisServerError,
         True,

@@ -214,6 +214,27 @@ def test_a_mutation_that_was_carried_out_in_part_is_not_sent_again(  # noqa: PLR
 
 
 @CLIENTS
+@pytest.mark.parametrize("status", ["401 Unauthorized", "429 Too Many Requests"])
+@pytest.mark.parametrize(
+    "came",
+    [
+        pytest.param({"data": {"a": {"id": 1}}, "errors": "odd"}, id="errors that are text"),
+        pytest.param({"data": {"a": {"id": 1}}, "errors": {"a": 1}}, id="errors that are an object"),
+        pytest.param({"data": {"a": {"id": 1}}, "errors": [None, "odd"]}, id="errors that are none"),
+        pytest.param({"data": [1]}, id="data that is a list"),
+        pytest.param({"data": None, "errors": ["odd", {"path": ["a"]}]}, id="a field among them"),
+    ],
+)
+def test_a_mutation_of_which_a_part_came_is_not_sent_again_however_odd_its_errors_are(
+    credentials: Credentials, run: Any, status: str, came: dict[str, Any]
+) -> None:
+    with ScriptedServer(http(json.dumps(came).encode(), status)) as server:
+        with pytest.raises((IrisRateLimitError, IrisAuthenticationError)):
+            run(credentials, server.url, MUTATION)
+        assert len(server.asked) == 1
+
+
+@CLIENTS
 def test_the_longest_reset_of_all_graphql_errors_is_waited_for(credentials: Credentials, run: Any) -> None:
     limited = http(
         b'{"errors": [{"extensions": {"code": "RATE_LIMITED", "resetIn": 1000}},'
