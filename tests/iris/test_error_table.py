@@ -152,9 +152,16 @@ def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
         pytest.param(token_answer()[:30], id="within its head"),
         pytest.param(http(b"", Content_Length=""), id="before its body"),
         pytest.param(token_answer(Content_Length="")[:-12], id="within its body"),
+        pytest.param(http(b"", Content_Length="", Content_Type=""), id="before a body of no kind"),
+        pytest.param(http(b"", Content_Length="", Content_Type="text/html"), id="before a page"),
+        pytest.param(token_answer(Content_Length="", Content_Type="")[:-12], id="within a body of no kind"),
+        pytest.param(http(b'{"error": "server_error"}', "400 X"), id="a failure of its own"),
+        pytest.param(http(b'{"error": "temporarily_unavailable"}', "400 X"), id="a failure that passes"),
     ],
 )
-def test_a_token_answer_that_breaks_off_is_asked_for_again(run: Any, came: bytes) -> None:
+def test_a_token_answer_that_breaks_off_or_says_that_the_endpoint_failed_is_asked_for_again(
+    run: Any, came: bytes
+) -> None:
     with ScriptedServer(came, token_answer()) as auth, ScriptedServer(http()) as server:
         credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
         assert run(credentials, server.url, ASSETS) == {}

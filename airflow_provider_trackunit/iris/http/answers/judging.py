@@ -72,12 +72,17 @@ def _check_content(request: Request, response: Response) -> None:
     if not response.body:
         _check_absence(request, response)
         return
-    content_type = response.headers.get("content-type", "")
-    if "json" in content_type.lower() or (not content_type and response.body.lstrip()[:1] in {b"{", b"["}):
+    if is_json(response):
         check_end(request, response)
         _check_encoding(request, response)
         return
     raise _not_an_api_answer(request, response)
+
+
+def is_json(response: Response) -> bool:
+    """Return whether it says that it is JSON, or says nothing and begins like it."""
+    content_type = response.headers.get("content-type", "").lower()
+    return "json" in content_type or (not content_type and response.body.lstrip()[:1] in {b"{", b"["})
 
 
 def _check_absence(request: Request, response: Response) -> None:
