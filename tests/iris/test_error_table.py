@@ -23,7 +23,7 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
-from tests.iris.error_table import ASSETS, GRAPHQL, TABLE, Row, graphql, promql
+from tests.iris.error_table import ASSETS, BY_GET, BY_POST, GRAPHQL, TABLE, Row, graphql, promql
 from tests.iris.scripted import ScriptedServer, http, token_answer
 from tests.tls import self_signed
 
@@ -143,6 +143,17 @@ def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
         run(credentials, server.url, asked)
     assert caught.value.sent
     assert len(server.asked) == (1 if asked.get("method") == "POST" and asked != GRAPHQL else 2)
+
+
+@CLIENTS
+@pytest.mark.parametrize("asked", [GRAPHQL, BY_GET, BY_POST], ids=["GraphQL", "PromQL", "PromQL by POST"])
+def test_a_query_whose_answer_breaks_off_before_its_body_is_asked_again(
+    credentials: Credentials, run: Any, asked: dict[str, Any]
+) -> None:
+    """Such an answer is never without a body, as one of another POST can be."""
+    with ScriptedServer(http(b"", Content_Length="")) as server, pytest.raises(IrisNoAnswerError):
+        run(credentials, server.url, asked)
+    assert len(server.asked) == 2
 
 
 @CLIENTS

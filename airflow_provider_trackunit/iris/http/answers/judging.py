@@ -62,10 +62,14 @@ def _check(request: Request, response: Response, scope: str | None, now_epoch_s:
         _check_content(request, response)
         if request.is_graphql:
             check_graphql(request, response)
-        elif "/prometheus/" in request.url:
+        elif _is_prometheus(request):
             check_prometheus(request, response)
         return
     raise _error_of_status(request, response, scope, now_epoch_s)
+
+
+def _is_prometheus(request: Request) -> bool:
+    return "/prometheus/" in request.url
 
 
 def _check_content(request: Request, response: Response) -> None:
@@ -87,7 +91,8 @@ def is_json(response: Response) -> bool:
 
 def _check_absence(request: Request, response: Response) -> None:
     """Refuse nothing at all where something was asked for, and the answer did not say that there is nothing."""
-    if request.method == "GET" and response.status == 200 and not response.has_length:
+    asks = request.method == "GET" or request.is_graphql or _is_prometheus(request)
+    if asks and response.status == 200 and not response.has_length:
         raise failure(request, Trouble.CUT_BODY)
 
 
