@@ -157,7 +157,6 @@ TABLE = [
             ),
             "no header, chunks": CHUNKED.replace(b"Transfer", b"no header\r\nTransfer") + b"0\r\n\r\n",
             "a break in a header": http(b"{}", A="b\rContent-Length: 1"),
-            "NUL in a header": http(b"{}", A="\0"),
             "a coding of the transfer": CHUNKED.replace(b"chunked", b"gzip, chunked") + b"0\r\n\r\n",
             "an unknown coding of the transfer": CHUNKED.replace(b"chunked", b"xchunked") + b"0\r\n\r\n",
         },

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_trackunit.iris.errors import IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.transports.blocking import BlockingTransport
 from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
 from airflow_provider_trackunit.iris.http.wire import Request, Response
@@ -202,3 +203,11 @@ def test_an_answer_without_a_body_ends_with_its_head_whatever_that_says(
     with serving(first) as server:
         outcomes = send(asked(server.url, method), server.say_more, None)
     assert bodies(outcomes) == [b"", b"[2]"]
+
+
+def test_a_header_with_nul_is_none() -> None:
+    """RFC 9110, 5.5. On the loop it is for aiohttp to say so; its old releases do not."""
+    with serving(FIRST.replace(b"\r\n\r\n", b"\r\nA: \0\r\n\r\n")) as server:
+        first, second = in_threads(asked(server.url), server.say_more, None)
+    assert isinstance(first, IrisNoAnswerError)
+    assert bodies([second]) == [b"[2]"]

@@ -101,6 +101,8 @@ def _chunks(answer: requests.Response) -> Iterator[bytes]:
     """
     read1 = getattr(answer.raw, "read1", None)
     if read1 is None:  # urllib3 before 2.1
+        # It reads chunks itself, those as well that 204 and 304 announce and cannot have.
+        answer.raw.chunked = answer.raw.chunked and answer.raw.length_remaining != 0
         yield from answer.raw.stream(_CHUNK_BYTES, decode_content=False)
         return
     while chunk := read1(_CHUNK_BYTES, decode_content=False):
