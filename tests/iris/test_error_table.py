@@ -270,6 +270,12 @@ def test_an_answer_without_a_length_that_is_whole_passes(credentials: Credential
 
 
 @CLIENTS
+def test_a_header_may_be_long(credentials: Credentials, run: Any) -> None:
+    with ScriptedServer(http(b"{}", Content_Security_Policy="a" * 60_000)) as server:
+        assert run(credentials, server.url, ASSETS) == {}
+
+
+@CLIENTS
 def test_no_body_is_missed_where_there_is_none_whatever_length_is_said(
     credentials: Credentials, run: Any
 ) -> None:
