@@ -100,7 +100,7 @@ def failed_query(kind: str) -> bytes:
 
 
 HALF = b'{"content": [{"id": "a"}, {"id": '
-CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = http(b"", Content_Length="", Transfer_Encoding="chunked")
 
 TABLE = [
     Row(
@@ -134,7 +134,31 @@ TABLE = [
             "without a length, nothing": http(b"", Content_Length=""),
             "in a chunk": CHUNKED + b"40\r\n" + HALF,
             "between chunks": CHUNKED + b"%x\r\n%s\r\n" % (len(HALF), HALF),
+            "in the size of the first chunk": CHUNKED + b"00",
+            "in the size of a chunk": CHUNKED + b"%x\r\n%s\r\n0" % (len(HALF), HALF),
+            "behind the last chunk": CHUNKED + b"2\r\n{}\r\n0\r\nDigest: ",
             "packed": http(gzip.compress(HALF * 9)[:-9], Content_Encoding="gzip", Content_Length=""),
+        },
+    ),
+    Row(
+        "a head that cannot be read, or that leaves open where the answer ends",
+        IrisNoAnswerError,
+        True,
+        {
+            "no HTTP": b'{"content": []}',
+            "no status": http(status="099 X"),
+            "another protocol": http(b"", status="101 X"),
+            "no length": http(b"", Content_Length="x"),
+            "no length, half": http(HALF, Content_Length="x"),
+            "less than nothing": http(b"", Content_Length="-1"),
+            "two lengths": http(b"{}", Content_Length="2\r\nContent-Length: 3"),
+            "no header": http(b"", Connection="close\r\nno header", Content_Length="").replace(
+                b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n"
+            ),
+            "no header, chunks": CHUNKED.replace(b"Transfer", b"no header\r\nTransfer") + b"0\r\n\r\n",
+            "a break in a header": http(b"{}", A="b\rContent-Length: 1"),
+            "a coding of the transfer": CHUNKED.replace(b"chunked", b"gzip, chunked") + b"0\r\n\r\n",
+            "an unknown coding of the transfer": CHUNKED.replace(b"chunked", b"xchunked") + b"0\r\n\r\n",
         },
     ),
     Row(
@@ -236,6 +260,19 @@ TABLE = [
             "alone": graphql("INTERNAL_SERVER_ERROR"),
             "beside data": graphql("INTERNAL_SERVER_ERROR", data={"assets": []}),
             "with what follows from it": graphql(None, "INTERNAL_SERVER_ERROR"),
+        },
+        (GRAPHQL,),
+    ),
+    Row(
+        "GraphQL: neither data nor errors",
+        IrisUnexpectedResponseError,
+        False,
+        {
+            "nothing": http(b"{}"),
+            "no data": http(b'{"data": null}'),
+            "no errors": http(b'{"data": null, "errors": []}'),
+            "a list": http(b'{"data": [1]}'),
+            "a gateway": http(b'{"message": "fine"}'),
         },
         (GRAPHQL,),
     ),

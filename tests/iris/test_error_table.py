@@ -23,7 +23,7 @@ from airflow_provider_trackunit.iris.errors import (
 )
 from airflow_provider_trackunit.iris.http.tokens import Credentials
 from tests.iris.conftest import HandClock
-from tests.iris.error_table import ASSETS, GRAPHQL, TABLE, Row, graphql, promql
+from tests.iris.error_table import ASSETS, BY_GET, BY_POST, GRAPHQL, TABLE, Row, graphql, promql
 from tests.iris.scripted import ScriptedServer, http, token_answer
 from tests.tls import self_signed
 
@@ -146,15 +146,33 @@ def test_an_answer_that_ends_within_its_head_broke_off_whatever_was_asked_for(
 
 
 @CLIENTS
+@pytest.mark.parametrize("asked", [GRAPHQL, BY_GET, BY_POST], ids=["GraphQL", "PromQL", "PromQL by POST"])
+def test_a_query_whose_answer_breaks_off_before_its_body_is_asked_again(
+    credentials: Credentials, run: Any, asked: dict[str, Any]
+) -> None:
+    """Such an answer is never without a body, as one of another POST can be."""
+    with ScriptedServer(http(b"", Content_Length="")) as server, pytest.raises(IrisNoAnswerError):
+        run(credentials, server.url, asked)
+    assert len(server.asked) == 2
+
+
+@CLIENTS
 @pytest.mark.parametrize(
     "came",
     [
         pytest.param(token_answer()[:30], id="within its head"),
         pytest.param(http(b"", Content_Length=""), id="before its body"),
         pytest.param(token_answer(Content_Length="")[:-12], id="within its body"),
+        pytest.param(http(b"", Content_Length="", Content_Type=""), id="before a body of no kind"),
+        pytest.param(http(b"", Content_Length="", Content_Type="text/html"), id="before a page"),
+        pytest.param(token_answer(Content_Length="", Content_Type="")[:-12], id="within a body of no kind"),
+        pytest.param(http(b'{"error": "server_error"}', "400 X"), id="a failure of its own"),
+        pytest.param(http(b'{"error": "temporarily_unavailable"}', "400 X"), id="a failure that passes"),
     ],
 )
-def test_a_token_answer_that_breaks_off_is_asked_for_again(run: Any, came: bytes) -> None:
+def test_a_token_answer_that_breaks_off_or_says_that_the_endpoint_failed_is_asked_for_again(
+    run: Any, came: bytes
+) -> None:
     with ScriptedServer(came, token_answer()) as auth, ScriptedServer(http()) as server:
         credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth.url}/token")
         assert run(credentials, server.url, ASSETS) == {}
@@ -214,6 +232,27 @@ def test_a_mutation_that_was_carried_out_in_part_is_not_sent_again(  # noqa: PLR
 
 
 @CLIENTS
+@pytest.mark.parametrize("status", ["401 Unauthorized", "429 Too Many Requests"])
+@pytest.mark.parametrize(
+    "came",
+    [
+        pytest.param({"data": {"a": {"id": 1}}, "errors": "odd"}, id="errors that are text"),
+        pytest.param({"data": {"a": {"id": 1}}, "errors": {"a": 1}}, id="errors that are an object"),
+        pytest.param({"data": {"a": {"id": 1}}, "errors": [None, "odd"]}, id="errors that are none"),
+        pytest.param({"data": [1]}, id="data that is a list"),
+        pytest.param({"data": None, "errors": ["odd", {"path": ["a"]}]}, id="a field among them"),
+    ],
+)
+def test_a_mutation_of_which_a_part_came_is_not_sent_again_however_odd_its_errors_are(
+    credentials: Credentials, run: Any, status: str, came: dict[str, Any]
+) -> None:
+    with ScriptedServer(http(json.dumps(came).encode(), status)) as server:
+        with pytest.raises((IrisRateLimitError, IrisAuthenticationError)):
+            run(credentials, server.url, MUTATION)
+        assert len(server.asked) == 1
+
+
+@CLIENTS
 def test_the_longest_reset_of_all_graphql_errors_is_waited_for(credentials: Credentials, run: Any) -> None:
     limited = http(
         b'{"errors": [{"extensions": {"code": "RATE_LIMITED", "resetIn": 1000}},'
@@ -228,6 +267,12 @@ def test_the_longest_reset_of_all_graphql_errors_is_waited_for(credentials: Cred
 def test_an_answer_without_a_length_that_is_whole_passes(credentials: Credentials, run: Any) -> None:
     with ScriptedServer(http(b' {"content": []}\n', Content_Length="")) as server:
         assert run(credentials, server.url, ASSETS) == {"content": []}
+
+
+@CLIENTS
+def test_a_header_may_be_long(credentials: Credentials, run: Any) -> None:
+    with ScriptedServer(http(b"{}", Content_Security_Policy="a" * 60_000)) as server:
+        assert run(credentials, server.url, ASSETS) == {}
 
 
 @CLIENTS

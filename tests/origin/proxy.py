@@ -15,11 +15,13 @@ class TunnelProxy(LoopbackServer):
     """Opens tunnels.
 
     :param refusal: what it answers in the place of opening one
+    :param announcement: what it says before it opens one
     """
 
-    def __init__(self, refusal: bytes = b"") -> None:
+    def __init__(self, refusal: bytes = b"", announcement: bytes = b"") -> None:
         super().__init__(_Handler)
         self.refusal = refusal
+        self.announcement = announcement
         self.passed_on: list[bytes] = []
 
 
@@ -34,7 +36,7 @@ class _Handler(socketserver.StreamRequestHandler):
             return
         host, _, port = line.split()[1].rpartition(":")
         with socket.create_connection((host, int(port)), timeout=5) as target:
-            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self.wfile.write(self.server.announcement + b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._tunnel(target)
 
     def _tunnel(self, target: socket.socket) -> None:

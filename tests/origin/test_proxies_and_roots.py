@@ -102,6 +102,28 @@ def test_what_breaks_off_behind_a_tunnel_may_have_arrived_and_is_not_sent_twice(
     assert [asked.line.split()[0] for asked in server.asked[1:]] == ["POST"]
 
 
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_a_proxy_that_announces_its_answer_has_not_refused(
+    ask: Ask, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    bundle, tls = certificate
+    announced = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode()
+    answers = token_answer(), http(b'{"a":1}')
+    with TunnelProxy(announcement=announced * 2) as proxy, ScriptedServer(*answers, tls=tls) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        assert ask(server.url, ca_bundle=bundle) == {"a": 1}
+
+
+def test_a_proxy_with_a_certificate_that_is_not_trusted_is_a_matter_of_configuration(
+    ask: Ask, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedServer(b"", tls=certificate[1]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
+        with pytest.raises(IrisConfigurationError, match="certificate"):
+            ask("https://127.0.0.1:9", max_attempts=3)
+        assert proxy.asked == []
+
+
 def test_a_proxy_that_is_not_there_is_named_as_the_reason(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     with TunnelProxy() as gone:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import ssl
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -225,6 +226,19 @@ def test_a_body_larger_than_any_page_is_not_read_further_and_says_what_to_do() -
     ) as caught:
         body.take(b"x")
     assert (caught.value.status, caught.value.transient) == (200, False)
+
+
+def test_a_body_in_tiny_pieces_takes_no_more_memory_than_its_bytes() -> None:
+    body = arriving()
+    tracemalloc.start()
+    try:
+        for _ in range(2**18):
+            body.take(bytes(bytearray(2)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert body.whole() == bytes(2**19)
+    assert peak < 2**20
 
 
 def test_a_packed_body_counts_as_what_is_in_it() -> None:

@@ -89,8 +89,8 @@ class _GraphQLAnswer(msgspec.Struct):
     errors: list[dict[str, Any]] | None = None
 
 
-class _GraphQLData(_GraphQLAnswer):
-    data: dict[str, Any] | None = None
+class _GraphQLData(msgspec.Struct):
+    data: dict[str, msgspec.Raw]
 
 
 def graphql_errors(request: Request, response: Response) -> list[GraphQLError]:
@@ -125,17 +125,28 @@ def was_carried_out(request: Request, response: Response) -> bool:
     if not request.is_graphql:
         return False
     try:
-        answer = msgspec.json.decode(response.body, type=_GraphQLData)
+        answer = msgspec.json.decode(response.body)
     except BROKEN_JSON:
         return False
-    fields = (answer.data or {}).values()
-    return any(field is not None for field in fields) or any(one.get("path") for one in answer.errors or ())
+    if not isinstance(answer, dict):
+        return False
+    # Whatever their shapes: what is not understood may have been carried out.
+    data, errors = answer.get("data"), answer.get("errors")
+    fields = data.values() if isinstance(data, dict) else (data,)
+    failed = errors if isinstance(errors, list) else ()
+    return any(field is not None for field in fields) or any(
+        isinstance(one, dict) and one.get("path") for one in failed
+    )
 
 
 def check_graphql(request: Request, response: Response) -> None:
-    """Return if GraphQL answered without an error, else raise the one that decides."""
+    """Return if GraphQL answered with data and without an error, else raise the error that decides.
+
+    :raises IrisUnexpectedResponseError: when it brings neither, which GraphQL never does ("Response format")
+    """
     errors = graphql_errors(request, response)
     if not errors:
+        _check_data(request, response)
         return
     code, message = errors[0].code, errors[0].message
     text = f"{request.label}: GraphQL error{f' {code}' if code else ''}: {message or 'no message'}"
@@ -147,6 +158,16 @@ def check_graphql(request: Request, response: Response) -> None:
         message=message,
         retry_after=longest_reset_s(errors) if kind is IrisRateLimitError else None,
     )
+
+
+def _check_data(request: Request, response: Response) -> None:
+    try:
+        msgspec.json.decode(response.body, type=_GraphQLData)
+    except BROKEN_JSON:
+        raise IrisUnexpectedResponseError(
+            f"{request.label}: the answer brings neither data nor errors, and is none of GraphQL",
+            status=response.status,
+        ) from None
 
 
 def longest_reset_s(errors: Sequence[GraphQLError]) -> float | None:

@@ -62,27 +62,37 @@ def _check(request: Request, response: Response, scope: str | None, now_epoch_s:
         _check_content(request, response)
         if request.is_graphql:
             check_graphql(request, response)
-        elif "/prometheus/" in request.url:
+        elif _is_prometheus(request):
             check_prometheus(request, response)
         return
     raise _error_of_status(request, response, scope, now_epoch_s)
+
+
+def _is_prometheus(request: Request) -> bool:
+    return "/prometheus/" in request.url
 
 
 def _check_content(request: Request, response: Response) -> None:
     if not response.body:
         _check_absence(request, response)
         return
-    content_type = response.headers.get("content-type", "")
-    if "json" in content_type.lower() or (not content_type and response.body.lstrip()[:1] in {b"{", b"["}):
+    if is_json(response):
         check_end(request, response)
         _check_encoding(request, response)
         return
     raise _not_an_api_answer(request, response)
 
 
+def is_json(response: Response) -> bool:
+    """Return whether it says that it is JSON, or says nothing and begins like it."""
+    content_type = response.headers.get("content-type", "").lower()
+    return "json" in content_type or (not content_type and response.body.lstrip()[:1] in {b"{", b"["})
+
+
 def _check_absence(request: Request, response: Response) -> None:
     """Refuse nothing at all where something was asked for, and the answer did not say that there is nothing."""
-    if request.method == "GET" and response.status == 200 and not response.has_length:
+    asks = request.method == "GET" or request.is_graphql or _is_prometheus(request)
+    if asks and response.status == 200 and not response.has_length:
         raise failure(request, Trouble.CUT_BODY)
 
 

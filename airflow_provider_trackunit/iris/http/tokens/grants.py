@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_provider_trackunit.iris.calls import read_origin
 from airflow_provider_trackunit.iris.errors import IrisRateLimitError, IrisServerError, IrisTokenError
-from airflow_provider_trackunit.iris.http.answers.judging import check_end
+from airflow_provider_trackunit.iris.http.answers.judging import check_end, is_json
 from airflow_provider_trackunit.iris.http.answers.reading import read_retry_after, told
 from airflow_provider_trackunit.iris.http.tokens.credentials import AUTH_URL_FIELD
 from airflow_provider_trackunit.iris.http.tokens.keeper import Token
@@ -32,6 +32,9 @@ _MAX_TOKEN_CHARS: Final = 64 * 1024
 # Below 500, and yet nothing is wrong with the request: it came too slowly, or too early. An idle connection can end with the
 # first of them.
 _PASSING: Final = frozenset({408, 425})
+
+# What RFC 6749 (4.1.2.1) lets an authorization server say in the place of 500 and 503. Some say it here, with 400.
+_FAILURES: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 # An answer without expires_in: shorter than either documented lifetime (3600 s and 1200 s). A token that dies
 # earlier still costs no more than one 401.
@@ -99,7 +102,7 @@ def read_token(request: Request, response: Response, sent_at: float, *, scope: s
     :param scope: what was asked for, granted unless the answer says otherwise (RFC 6749, 5.1)
     :raises IrisTokenError: when the grant was refused, or something that is no token endpoint answered
     :raises IrisRateLimitError: 429
-    :raises IrisServerError: 5xx, 408 and 425
+    :raises IrisServerError: 5xx, 408 and 425, and what the endpoint itself calls a failure of its own
     :raises IrisNoAnswerError: when a token was to come, and the answer broke off
     """
     status = response.status
@@ -110,7 +113,7 @@ def read_token(request: Request, response: Response, sent_at: float, *, scope: s
         )
     if status >= 500 or status in _PASSING:
         raise IrisServerError(f"{request.label}: HTTP {status}", status=status, retry_after=retry_after)
-    if status == 200 and "json" in response.headers.get("content-type", "").lower():
+    if status == 200 and (is_json(response) or not response.body):
         check_end(request, response)
     body = _read_object(response)
     value = _secret_text(body.get("access_token"))
@@ -146,10 +149,12 @@ def _secret_text(value: Any) -> Secret:
     return Secret(value if isinstance(value, str) else "")
 
 
-def _refusal(request: Request, status: int, body: SecretMembers) -> IrisTokenError:
+def _refusal(request: Request, status: int, body: SecretMembers) -> IrisTokenError | IrisServerError:
     code = body.get("error")
     if isinstance(code, str):
         code = request.without_secrets(code)
+    if isinstance(code, str) and code in _FAILURES:
+        return IrisServerError(f"{request.label}: HTTP {status} {code}", code=code, status=status)
     if isinstance(code, str) and code in _ADVICE:
         return IrisTokenError(
             f"{request.label}: HTTP {status} {code}. {_ADVICE[code]}.", code=code, status=status

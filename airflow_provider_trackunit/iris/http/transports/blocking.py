@@ -101,6 +101,8 @@ def _chunks(answer: requests.Response) -> Iterator[bytes]:
     """
     read1 = getattr(answer.raw, "read1", None)
     if read1 is None:  # urllib3 before 2.1
+        # It reads chunks itself, those as well that 204 and 304 announce and cannot have.
+        answer.raw.chunked = answer.raw.chunked and answer.raw.length_remaining != 0
         yield from answer.raw.stream(_CHUNK_BYTES, decode_content=False)
         return
     while chunk := read1(_CHUNK_BYTES, decode_content=False):
@@ -124,12 +126,19 @@ def _trouble_before_answer(error: Exception) -> Trouble:
     if isinstance(error, requests.exceptions.SSLError):
         return trouble_with_tls(error)
     if isinstance(error, requests.exceptions.ProxyError):
-        return Trouble.BROKEN if _broke_off(error) else Trouble.PROXY
+        return _trouble_with_proxy(error)
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Trouble.SLOW_CONNECT
     if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return Trouble.SLOW_ANSWER
     return Trouble.UNREACHABLE if _never_connected(error) else Trouble.BROKEN
+
+
+def _trouble_with_proxy(error: requests.exceptions.ProxyError) -> Trouble:
+    # One that is reached by https has a certificate of its own.
+    if trouble_with_tls(error) is Trouble.UNTRUSTED:
+        return Trouble.UNTRUSTED
+    return Trouble.BROKEN if _broke_off(error) else Trouble.PROXY
 
 
 def _trouble_in_body(error: Exception) -> Trouble:

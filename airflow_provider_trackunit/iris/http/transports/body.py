@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,8 +38,8 @@ class Body:
         self._status = status
         self._ends_at = ends_at
         self._clock = clock
-        self._chunks: list[bytes] = []
-        self._size = 0
+        # Not a list of pieces: of two bytes each, as chunks can be, they take twenty times the memory.
+        self._kept = io.BytesIO()
         coding = coding.strip().lower()
         known = coding in {"", "identity", "gzip", "x-gzip"}
         self._of_error = not 200 <= status < 300
@@ -80,12 +81,11 @@ class Body:
         complete = not self._begun or self._gzip is None or self._gzip.eof
         if not complete and not self._of_error:
             raise failure(self._request, Trouble.CUT_BODY)
-        return b"".join(self._chunks) if complete and not self._left_out else b""
+        return self._kept.getvalue() if complete and not self._left_out else b""
 
     def _keep(self, piece: bytes) -> None:
-        self._chunks.append(piece)
-        self._size += len(piece)
-        if self._size > self._request.max_body_bytes:
+        self._kept.write(piece)
+        if self._kept.tell() > self._request.max_body_bytes:
             raise IrisUnexpectedResponseError(
                 f"{self._request.label}: the answer is larger than {self._request.max_body_bytes // 2**20} MiB; it was "
                 "not read further. A page can be asked for with fewer records; anything else does not come from IRIS: "

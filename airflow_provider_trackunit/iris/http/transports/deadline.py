@@ -1,16 +1,19 @@
 """Ends an answer in time, its head included, for the client for threads.
 
 A timeout of a socket is one for each read, so a server that drips header lines, or says ``100 Continue`` again and
-again, is never too slow for it. Here each read may take no longer than what is left for the whole answer. And a head that
-the end of the connection cuts off is no head, nor is one that only announces another.
+again, is never too slow for it. Here each read may take no longer than what is left for the whole answer. And a line that
+the end of the connection cuts off is none, of the head or of what frames the body, nor is a head of which http.client
+reads only a part, or that only announces another.
 """
 
 from __future__ import annotations
 
+import email.errors
 import http.client
 import io
+import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,8 +22,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
+
+_LONGEST_LINE: Final = 64 * 1024
 
 _ends_at: Final[ContextVar[float | None]] = ContextVar("iris_answer_ends_at", default=None)
 
@@ -54,31 +58,74 @@ class _InTime(io.RawIOBase):
     """A socket's bytes, each read with the time that is left."""
 
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
-        self.is_at_end = False
         self._socket = sock
         self._bytes = sock.makefile("rb", buffering=0)
         self._ends_at = ends_at
+        self._is_over = False
 
     def readable(self) -> bool:
         """Return that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read what is there, or wait for it.
+        """Read what is there, or wait for it; nothing more once the answer is over.
 
         :raises TimeoutError: when the time is over
         """
+        if self._is_over:
+            return None
         left_s = self._ends_at - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the time for this answer is over")
         self._socket.settimeout(left_s)
-        count = self._bytes.readinto(buffer)
-        self.is_at_end = count == 0
-        return count
+        return self._bytes.readinto(buffer)
+
+    def end(self) -> None:
+        """Read nothing more."""
+        self._is_over = True
+
+    def holds_more(self) -> bool:
+        """Return whether TLS has unpacked more than was read: no look at the socket would tell."""
+        return getattr(self._socket, "pending", int)() > 0
+
+    def hang_up(self) -> None:
+        """Let the next request see that the connection has ended."""
+        with suppress(OSError):
+            # TLS inside of TLS, to a proxy, is no socket but has one.
+            getattr(self._socket, "socket", self._socket).shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Let the connection go."""
         self._bytes.close()
+        super().close()
+
+
+class _Reader(io.BufferedReader):
+    """What an answer is read from."""
+
+    raw: _InTime
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return a line of the head, or of what frames the body.
+
+        :raises http.client.RemoteDisconnected: when the connection ended within it. http.client takes what came for all of
+            it: half a head for a whole one, and the first zero of ``00a0``, the size of a chunk, for the end of the body
+        :raises http.client.HTTPException: when there is a break within it, which http.client takes for the end of it only
+            later, or a NUL; no header can have either (RFC 9110, 5.5)
+        """
+        line = super().readline(size)
+        if not line.endswith(b"\n") and (size is None or size < 0 or len(line) < size):
+            raise http.client.RemoteDisconnected("the answer ended within a line")
+        if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r") or b"\0" in line:
+            raise http.client.HTTPException("a line with a character that it cannot have")
+        return line
+
+    def close(self) -> None:
+        """Let the connection go, for good where something came behind the answer: the next one would begin with it."""
+        if not self.closed:
+            self.raw.end()
+            if self.peek(1) or self.raw.holds_more():
+                self.raw.hang_up()
         super().close()
 
 
@@ -88,47 +135,63 @@ class _Opened:
     def __init__(self, sock: socket.socket, ends_at: float) -> None:
         self._bytes = _InTime(sock, ends_at)
 
-    @property
-    def is_at_end(self) -> bool:
-        """Whether the connection has ended."""
-        return self._bytes.is_at_end
-
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return the file, which is read as bytes."""
-        return io.BufferedReader(self._bytes)
-
-
-def _announces(status: int) -> bool:
-    """Return whether the answer is still to come: after 101 it would not be one of HTTP."""
-    return 100 <= status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS
+        return _Reader(self._bytes)
 
 
 class _Answer(http.client.HTTPResponse):
     def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
         ends_at = _ends_at.get()
-        self._opened = None if ends_at is None else _Opened(sock, ends_at)
         # Of a socket http.client wants no more than the file.
-        read_from: Any = self._opened or sock
+        read_from: Any = sock if ends_at is None else _Opened(sock, ends_at)
         super().__init__(read_from, *arguments, **named)
 
-    def begin(self) -> None:
-        """Read the head, and those that only announce it.
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the first line of a head, behind those that only announce it.
 
         Of these http.client knows 100. It takes 102 and 103 for the answer, and the answer that follows for that to the next
-        request on the same connection.
-
-        :raises http.client.RemoteDisconnected: also when the connection ended within it, where http.client takes what came
-            for all of it: an answer without a length, and so without a body
+        request on the same connection; and any of them for the refusal of a proxy.
         """
         while True:
-            super().begin()
-            # The last line of a whole head is read without a look at what follows it.
-            if self._opened is not None and self._opened.is_at_end:
-                raise http.client.RemoteDisconnected("the answer ended within its head")
-            if not _announces(self.status):
-                return
-            none_read: Any = None
-            self.headers = none_read  # or it would not read another one
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+                pass
+
+    def begin(self) -> None:
+        """Read the head.
+
+        :raises http.client.HTTPException: when it is not a head that says where the body ends, or that there is none
+        """
+        super().begin()
+        if not _is_whole(self.headers) or not _is_framed(self.headers):
+            raise http.client.HTTPException("a head that cannot be read")
+        if self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            raise http.client.HTTPException("another protocol, which nobody asked for")
+        if self.length == 0:
+            # 204 and 304 have no body (RFC 9112, 6.3); http.client would wait for the chunks that some servers announce.
+            self.chunked = False
+
+
+def _is_whole(head: http.client.HTTPMessage) -> bool:
+    """Return whether all lines were read: at one that is no header the parser stops, and leaves out those behind it."""
+    return not any(isinstance(one, email.errors.MissingHeaderBodySeparatorDefect) for one in head.defects)
+
+
+def _is_framed(head: http.client.HTTPMessage) -> bool:
+    """Return whether it is plain how long the body is.
+
+    Where http.client cannot read that, it takes whatever comes before the end of the connection.
+    """
+    lengths = {length.strip() for length in head.get_all("Content-Length", [])}
+    codings = [coding.lower() for coding in head.get_all("Transfer-Encoding", [])]
+    return (
+        len(lengths) <= 1
+        and all(length.isascii() and length.isdigit() for length in lengths)
+        and codings in ([], ["chunked"], ["identity"])
+    )
 
 
 class _PlainConnection(HTTPConnection):

@@ -10,10 +10,12 @@ import base64
 import logging
 import ssl
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 import aiohttp
 import certifi
+from urllib3.util.wait import wait_for_read
 from yarl import URL
 
 from airflow_provider_trackunit.iris.errors import IrisError
@@ -31,7 +33,7 @@ from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from airflow_provider_trackunit.iris.http.wire import Request
     from airflow_provider_trackunit.iris.secrecy import Secret
@@ -40,6 +42,9 @@ log = logging.getLogger(__name__)
 
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# As in the client for threads; aiohttp would give up at eight thousand, which the header of a policy can be.
+_LONGEST_LINE: Final = 64 * 1024
 
 # Before aiohttp 3.10 a connection that takes too long is the more general error.
 _SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
@@ -121,15 +126,13 @@ async def outcome_on_loop(
             **through,
         ) as answer:
             trouble_of = _trouble_in_body
-            coding = answer.headers.get("Content-Encoding", "")
-            body = Body(request, answer.status, coding, ends_at, clock)
+            headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+            if not _is_framed(answer.status, headers):
+                return failure(request, Trouble.BROKEN)
+            body = Body(request, answer.status, headers.get("content-encoding", ""), ends_at, clock)
             async for chunk in answer.content.iter_any():
                 body.take(chunk)
-            return Response(
-                status=answer.status,
-                headers={name.lower(): value for name, value in answer.headers.items()},
-                body=body.whole(),
-            )
+            return Response(status=answer.status, headers=headers, body=body.whole())
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         log.debug("%s: %s", request.label, type(error).__name__)
         trouble = trouble_of(error)
@@ -137,6 +140,15 @@ async def outcome_on_loop(
         return failure(request, Trouble.PROXY if through and trouble is Trouble.UNREACHABLE else trouble)
     except IrisError as error:
         return error.with_traceback(None)
+
+
+def _is_framed(status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether it is an answer, and plain how long its body is; the rest of the head aiohttp has checked.
+
+    The client for threads holds the same against an answer: one that changes the protocol, which nobody asked for, and a
+    coding of the transfer that nobody asked for either.
+    """
+    return status >= 200 and headers.get("transfer-encoding", "").lower() in {"", "chunked", "identity"}
 
 
 def _as_aiohttp_takes_it(proxy: Secret | None) -> SecretMembers:
@@ -156,15 +168,46 @@ def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext | None:
         return None
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Gives no connection a second time on which something came in between that nobody asked for.
+
+    aiohttp would take it for the answer to the next request: servers say 408 to a connection that is idle for long.
+    """
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self._used: WeakSet[object] = WeakSet()
+
+    async def connect(self, *arguments: Any, **named: Any) -> aiohttp.connector.Connection:
+        """Return a connection, new or used before."""
+        while True:
+            connection = await super().connect(*arguments, **named)
+            used = connection.protocol
+            if used not in self._used or _is_quiet(connection):
+                break
+            connection.close()
+        self._used.add(used)
+        return connection
+
+
+def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
+    """Return whether nothing came on it, not even what the event loop has not read yet."""
+    if connection.protocol is None or connection.protocol.should_close or connection.transport is None:
+        return False
+    return not wait_for_read(connection.transport.get_extra_info("socket"), timeout=0)
+
+
 def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=roots),
+        connector=_Connector(limit=0, ssl=roots),
         # The API has no cookies; a jar would be state that travels from one answer into the next request.
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_ADDED_BY_AIOHTTP,
         # With it aiohttp reads ~/.netrc for every request, and refuses those that have an Authorization header.
         trust_env=False,
         auto_decompress=False,
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
     )
     # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
     # be our decision, and there is no public switch.
