@@ -11,7 +11,8 @@ from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.http.transports.body import Body
-from airflow_provider_trackunit.iris.http.transports.deadline import InTimeAdapter, answer_within
+from airflow_provider_trackunit.iris.http.transports.deadline import answer_within
+from airflow_provider_trackunit.iris.http.transports.framing import WholeAnswers
 from airflow_provider_trackunit.iris.http.transports.library_logs import without_queries
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
@@ -42,7 +43,7 @@ class BlockingTransport:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._connections = InTimeAdapter(pool_maxsize=MAX_CONNECTIONS)
+        self._connections = WholeAnswers(pool_maxsize=MAX_CONNECTIONS)
 
     def close(self) -> None:
         """Close the connections. The next request opens a new one."""

@@ -1,0 +1,152 @@
+"""Tells where an answer begins and where it ends, for the client for threads.
+
+``http.client`` reads what it can, and takes that for all of it. Here a line that the end of the connection cuts off is none,
+of the head or of what frames the body; nor is a head of which it reads only a part, that leaves open how long the body is, or
+that only announces another. And what comes behind an answer is not the next one.
+"""
+
+from __future__ import annotations
+
+import email.errors
+import http.client
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import requests.adapters
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at
+
+if TYPE_CHECKING:
+    import socket
+
+_LONGEST_LINE: Final = 64 * 1024
+
+
+class WholeAnswers(requests.adapters.HTTPAdapter):
+    """Sends as requests does, and gives no answer but a whole one, in the time that :func:`~.deadline.answer_within` says."""
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        """Make the pools of connections."""
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        """Return the pools of connections to a proxy."""
+        pools = super().proxy_manager_for(*arguments, **named)
+        pools.pool_classes_by_scheme = _POOLS
+        return pools
+
+
+class _Reader(io.BufferedReader):
+    """What an answer is read from."""
+
+    raw: BytesInTime
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return a line of the head, or of what frames the body.
+
+        :raises http.client.RemoteDisconnected: when the connection ended within it. http.client takes what came for all of
+            it: half a head for a whole one, and the first zero of ``00a0``, the size of a chunk, for the end of the body
+        :raises http.client.HTTPException: when there is a break within it, which http.client takes for the end of it only
+            later, or a NUL; no header can have either (RFC 9110, 5.5)
+        """
+        line = super().readline(size)
+        if not line.endswith(b"\n") and (size is None or size < 0 or len(line) < size):
+            raise http.client.RemoteDisconnected("the answer ended within a line")
+        if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r") or b"\0" in line:
+            raise http.client.HTTPException("a line with a character that it cannot have")
+        return line
+
+    def close(self) -> None:
+        """Let the connection go, for good where something came behind the answer: the next one would begin with it."""
+        if not self.closed:
+            self.raw.end()
+            if self.peek(1) or self.raw.holds_more():
+                self.raw.hang_up()
+        super().close()
+
+
+class _Opened:
+    """What an answer is read from, in the shape that ``http.client`` asks for."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._bytes = BytesInTime(sock, until)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return the file, which is read as bytes."""
+        return _Reader(self._bytes)
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
+        until = ends_at()
+        # Of a socket http.client wants no more than the file.
+        read_from: Any = sock if until is None else _Opened(sock, until)
+        super().__init__(read_from, *arguments, **named)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the first line of a head, behind those that only announce it.
+
+        Of these http.client knows 100. It takes 102 and 103 for the answer, and the answer that follows for that to the next
+        request on the same connection; and any of them for the refusal of a proxy.
+        """
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+                pass
+
+    def begin(self) -> None:
+        """Read the head.
+
+        :raises http.client.HTTPException: when it is not a head that says where the body ends, or that there is none
+        """
+        super().begin()
+        if not _is_whole(self.headers) or not _is_framed(self.headers):
+            raise http.client.HTTPException("a head that cannot be read")
+        if self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            raise http.client.HTTPException("another protocol, which nobody asked for")
+        if self.length == 0:
+            # 204 and 304 have no body (RFC 9112, 6.3); http.client would wait for the chunks that some servers announce.
+            self.chunked = False
+
+
+def _is_whole(head: http.client.HTTPMessage) -> bool:
+    """Return whether all lines were read: at one that is no header the parser stops, and leaves out those behind it."""
+    return not any(isinstance(one, email.errors.MissingHeaderBodySeparatorDefect) for one in head.defects)
+
+
+def _is_framed(head: http.client.HTTPMessage) -> bool:
+    """Return whether it is plain how long the body is.
+
+    Where http.client cannot read that, it takes whatever comes before the end of the connection.
+    """
+    lengths = {length.strip() for length in head.get_all("Content-Length", [])}
+    codings = [coding.lower() for coding in head.get_all("Transfer-Encoding", [])]
+    return (
+        len(lengths) <= 1
+        and all(length.isascii() and length.isdigit() for length in lengths)
+        and codings in ([], ["chunked"], ["identity"])
+    )
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Answer
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS: Final = {"http": _PlainPool, "https": _TlsPool}
