@@ -368,6 +368,23 @@ def test_several_requests_that_are_always_refused_end_although_others_never_are(
     assert len(refused_at) <= 4 * 60
 
 
+@pytest.mark.parametrize("retry_after", ["45", "90", "120"])
+@pytest.mark.parametrize("poisoned", [2, 3, 4])
+def test_several_requests_that_are_always_refused_keep_nobody_away_for_longer_than_a_few_pauses(
+    poisoned: int, retry_after: str
+) -> None:
+    """They come back first after a long pause, and would never see that only they are refused."""
+    crew = crew_behind(lambda: FixedWindow(0, 1), retry_after)
+    crew.server.limits[0].path = "/poison"
+    crew.take([f"{ASSETS}/poison{number}" for number in range(poisoned)], threads=poisoned)
+    crew.take([f"{ASSETS}/{number}" for number in range(500)], threads=8)
+    crew.world.run()
+    assert (len(crew.errors), len(crew.done)) == (poisoned, 500)
+    let_at = [at for at, _, let in crew.server.log if let]
+    gaps = [after - before for before, after in itertools.pairwise([1000.0, *let_at])]
+    assert max(gaps) <= 3 * float(retry_after) + 10
+
+
 @pytest.mark.parametrize("retry_after", ["1", None, "30", "110"])
 def test_one_request_that_is_always_refused_asks_for_as_long_as_others_get_through(
     retry_after: str | None,

@@ -63,7 +63,8 @@ _LONGEST_OWN_PAUSE_S: Final = 30.0
 _ON_TOP: Final = 0.25
 
 # After a pause that is longer than our own longest, those that were refused go before those that only waited, for so long:
-# they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time.
+# they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time. Not
+# after one that they caused themselves: two that are refused for good would let nobody else ask.
 _REFUSED_FIRST_S: Final = 0.5
 
 # A limit that lets a call through so often is in use, and not in the way for good: the longest window that is likely where
@@ -155,12 +156,15 @@ class LearnedRate:
             else:
                 self._grow()
 
-    def refuse(self, now: float, left_at: float, pause_s: float | None, jitter: float = 0.0) -> float:
+    def refuse(
+        self, now: float, left_at: float, pause_s: float | None, jitter: float = 0.0, *, is_back: bool = False
+    ) -> float:
         """Enter a refusal, and return how long nothing leaves now, as far as the refusal is the reason.
 
         :param left_at: when the refused call left
         :param pause_s: how long to keep away, as the server said
         :param jitter: by how much that is longer, from 0 to 1, once a pause was in vain
+        :param is_back: whether it was refused before
         """
         self.refused += 1
         is_new = left_at > self._paused_at
@@ -173,7 +177,7 @@ class LearnedRate:
             if pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
                 self._cut(now, pause_s)
             self._note_pause(now, pause_s, jitter)
-        if pause_s > _LONGEST_OWN_PAUSE_S:
+        if pause_s > _LONGEST_OWN_PAUSE_S and not is_back:
             self._refused_first_until = self._held_until + _REFUSED_FIRST_S
         return pause_s
 
