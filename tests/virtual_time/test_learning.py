@@ -330,6 +330,19 @@ def test_behind_a_window_of_minutes_that_says_seconds_none_is_lost(
     assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
 
 
+@pytest.mark.parametrize("threads", [1, 4, 8, 32])
+@pytest.mark.parametrize(("calls", "per_s"), [(1, 1), (5, 30), (5, 120)])
+@pytest.mark.parametrize("max_wait_s", [10, 30, 60, 120])
+def test_a_pause_that_is_just_as_long_as_the_client_may_wait_fails_nobody(
+    max_wait_s: int, calls: int, per_s: int, threads: int
+) -> None:
+    """What comes on top of it, so that not all come back at once, is of our own making."""
+    limit = Limited(ASSETS, lambda: FixedWindow(calls, per_s), retry_after=str(max_wait_s))
+    crew = Crew(CountingServer(World(), [limit]), options={"max_wait_s": float(max_wait_s)})
+    crew.work(MACHINES, threads)
+    assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
+
+
 @pytest.mark.parametrize("threads", [4, 8])
 def test_behind_a_budget_of_single_calls_all_that_want_one_are_refused_alike(threads: int) -> None:
     """Who was refused comes back with jitter: who only waited is there before it, and would take the call each time."""

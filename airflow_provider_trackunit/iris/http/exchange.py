@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 # waits for more of these than so many times its own attempts: a hundred who wait would take a hundred times as long.
 _ROUNDS: Final = 2
 
+# What makes a wait too long is what the server said: the jitter, the place in the line and the spacing, which come on top
+# of it, are our own. That is no more than so many seconds, and is not slept where nobody wants to sleep.
+_OUR_OWN_S: Final = 4.0
+
 
 class RequestArguments(TypedDict, total=False):
     """What makes up a request besides its endpoint; explained at :func:`~.calls.make_call`."""
@@ -246,7 +250,7 @@ class ClientCore:
             raise IrisNoAnswerError(
                 f"{request.label}: the time for this client is used up before its turn comes", sent=False
             )
-        if wait_s > self._max_wait_s:
+        if wait_s > self._max_wait_s + min(_OUR_OWN_S, self._max_wait_s):
             raise IrisRateLimitError(
                 f"{request.label}: the limit is used up for {wait_s:.0f} s, longer than max_wait_s "
                 f"({self._max_wait_s:.0f} s) allows to sleep. Nothing was sent",
