@@ -244,7 +244,7 @@ class Pacer:
             now = self._catch_up()
             left_at = now if turn.place.left_at is None else turn.place.left_at
             for lane in turn.place.lanes:
-                lane.learned.refuse(now, left_at, pause_s, jitter, is_back=turn.is_back)
+                lane.learned.refuse(now, left_at, pause_s, jitter)
 
     def hold(self, turn: Turn, pause_s: float) -> None:
         """Enter what :meth:`Turn.hold` says."""
