@@ -468,3 +468,32 @@ def test_where_nothing_gets_through_any_more_the_attempts_are_used_up() -> None:
     took_s = crew.work(PAGES[:6], threads=1)
     assert len(crew.errors) == 1
     assert took_s < 600 + 30 + 3 * 30
+
+
+class OnceAt:
+    """Lets through what comes within the first second, and one call later."""
+
+    def __init__(self, world: World, at: float) -> None:
+        self._first_until, self._at = world.now + 1, at
+        self._is_over = False
+
+    def take(self, now: float) -> bool:
+        if now >= self._at and not self._is_over:
+            self._is_over = True
+            return True
+        return now <= self._first_until
+
+
+@pytest.mark.parametrize("threads", [4, 60])
+def test_where_hours_were_in_vain_those_who_wait_while_one_gets_through_do_not_wait_as_long_again(
+    threads: int,
+) -> None:
+    world = World()
+    crew = Crew(CountingServer(world, [Limited(ASSETS, lambda: OnceAt(world, 1000 + 14_600))]))
+    for minute in range(240):
+        world.after(60.0 * minute, partial(crew.take, [f"{ASSETS}/{minute}"], threads=1))
+    world.after(14_400, lambda: crew.take(MACHINES[:threads], threads))
+    world.run()
+    (*_, latest_let) = (at for at, _, let in crew.server.log if let)
+    assert latest_let > 1000 + 14_600
+    assert crew.last_at - latest_let <= 1800

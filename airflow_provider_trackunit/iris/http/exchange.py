@@ -169,9 +169,10 @@ class ClientCore:
         request, counted = build_request(call), row.counted(call)
         rules = self._rules_of(call, row)
         others = self._pacer.others(counted)
-        most_in_vain = others.in_vain + _ROUNDS * rules.max_attempts
+        most_in_vain = _ROUNDS * rules.max_attempts
         steps = rules.repeated(
-            lambda tries: self._attempt(request, row, counted, most_in_vain, tries), others.share_let
+            lambda tries: self._attempt(request, row, counted, lambda: others.in_vain >= most_in_vain, tries),
+            others.share_let,
         )
         if self._observer is None:
             return steps
@@ -183,20 +184,25 @@ class ClientCore:
         return token
 
     def _attempt(
-        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int, tries: Tries
+        self,
+        request: Request,
+        row: Endpoint,
+        counted: Counted,
+        is_hopeless: Callable[[], bool],
+        tries: Tries,
     ) -> Generator[Step, Any, Response]:
         """Say how to send a request once, or once more with a new token after a 401, and judge the answer.
 
-        :param most_in_vain: after how many refusals of all who share its limits it no longer waits for its turn
+        :param is_hopeless: whether so many who share its limits were refused that it no longer waits for its turn
         :param tries: what became of it before
         :raises IrisError: when the answer does not hold what was asked for
         """
-        exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=tries.pause_s > 0)
+        exchanged = yield from self._exchange(request, counted, is_hopeless, is_back=tries.pause_s > 0)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
             if row.is_safe(request.method) or not was_carried_out(exchanged.sent, exchanged.response):
                 exchanged.turn.unask()
-                exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
+                exchanged = yield from self._exchange(request, counted, is_hopeless, is_back=True)
         self._judge(exchanged, row, is_singled_out=tries.is_singled_out)
         return exchanged.response
 
@@ -220,7 +226,7 @@ class ClientCore:
         exchanged.turn.let()
 
     def _exchange(
-        self, request: Request, counted: Counted, most_in_vain: int, *, is_back: bool
+        self, request: Request, counted: Counted, is_hopeless: Callable[[], bool], *, is_back: bool
     ) -> Generator[Step, Any, _Exchanged]:
         turn = self._pacer.turn(counted, is_back=is_back)
         try:
@@ -231,7 +237,7 @@ class ClientCore:
                 if wait_s <= 0:
                     break
                 self._refuse_long_wait(wait_s, request)
-                if turn.in_vain >= most_in_vain:
+                if is_hopeless():
                     raise _hopeless(request, wait_s)
                 yield Sleep(wait_s)
             sent = request.with_token(token.value)
