@@ -330,10 +330,26 @@ def test_behind_a_window_of_minutes_that_says_seconds_none_is_lost(
     assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
 
 
-@pytest.mark.parametrize("threads", [4, 8])
-def test_behind_a_budget_of_single_calls_all_that_want_one_are_refused_alike(threads: int) -> None:
+@pytest.mark.parametrize("threads", [1, 4, 8, 32])
+@pytest.mark.parametrize(("calls", "per_s"), [(1, 1), (5, 30), (5, 120)])
+@pytest.mark.parametrize("max_wait_s", [10, 30, 60, 120])
+def test_a_pause_that_is_just_as_long_as_the_client_may_wait_fails_nobody(
+    max_wait_s: int, calls: int, per_s: int, threads: int
+) -> None:
+    """What comes on top of it, so that not all come back at once, is of our own making."""
+    limit = Limited(ASSETS, lambda: FixedWindow(calls, per_s), retry_after=str(max_wait_s))
+    crew = Crew(CountingServer(World(), [limit]), options={"max_wait_s": float(max_wait_s)})
+    crew.work(MACHINES, threads)
+    assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
+
+
+@pytest.mark.parametrize("threads", [4, 8, 16])
+@pytest.mark.parametrize(("calls", "per_s", "retry_after"), [(1, 100, "100"), (1, 30, "100"), (2, 60, "100")])
+def test_behind_a_budget_of_single_calls_all_that_want_one_are_refused_alike(
+    calls: int, per_s: int, retry_after: str, threads: int
+) -> None:
     """Who was refused comes back with jitter: who only waited is there before it, and would take the call each time."""
-    crew = crew_behind(lambda: SlidingWindow(1, 100), retry_after="100")
+    crew = crew_behind(lambda: SlidingWindow(calls, per_s), retry_after)
     crew.work(MACHINES, threads)
     refused = collections.Counter(path for _, path, let in crew.server.log if not let)
     assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
@@ -366,6 +382,23 @@ def test_several_requests_that_are_always_refused_end_although_others_never_are(
     refused_at = [at for at, _, let in crew.server.log if not let]
     assert refused_at[-1] - refused_at[0] <= 4 * 1800
     assert len(refused_at) <= 4 * 60
+
+
+@pytest.mark.parametrize("retry_after", ["45", "90", "120"])
+@pytest.mark.parametrize("poisoned", [2, 3, 4])
+def test_several_requests_that_are_always_refused_keep_nobody_away_for_longer_than_a_few_pauses(
+    poisoned: int, retry_after: str
+) -> None:
+    """They come back first after a long pause, and would never see that only they are refused."""
+    crew = crew_behind(lambda: FixedWindow(0, 1), retry_after)
+    crew.server.limits[0].path = "/poison"
+    crew.take([f"{ASSETS}/poison{number}" for number in range(poisoned)], threads=poisoned)
+    crew.take([f"{ASSETS}/{number}" for number in range(500)], threads=8)
+    crew.world.run()
+    assert (len(crew.errors), len(crew.done)) == (poisoned, 500)
+    let_at = [at for at, _, let in crew.server.log if let]
+    gaps = [after - before for before, after in itertools.pairwise([1000.0, *let_at])]
+    assert max(gaps) <= 4 * float(retry_after) + 10
 
 
 @pytest.mark.parametrize("retry_after", ["1", None, "30", "110"])
@@ -435,3 +468,32 @@ def test_where_nothing_gets_through_any_more_the_attempts_are_used_up() -> None:
     took_s = crew.work(PAGES[:6], threads=1)
     assert len(crew.errors) == 1
     assert took_s < 600 + 30 + 3 * 30
+
+
+class OnceAt:
+    """Lets through what comes within the first second, and one call later."""
+
+    def __init__(self, world: World, at: float) -> None:
+        self._first_until, self._at = world.now + 1, at
+        self._is_over = False
+
+    def take(self, now: float) -> bool:
+        if now >= self._at and not self._is_over:
+            self._is_over = True
+            return True
+        return now <= self._first_until
+
+
+@pytest.mark.parametrize("threads", [4, 60])
+def test_where_hours_were_in_vain_those_who_wait_while_one_gets_through_do_not_wait_as_long_again(
+    threads: int,
+) -> None:
+    world = World()
+    crew = Crew(CountingServer(world, [Limited(ASSETS, lambda: OnceAt(world, 1000 + 14_600))]))
+    for minute in range(240):
+        world.after(60.0 * minute, partial(crew.take, [f"{ASSETS}/{minute}"], threads=1))
+    world.after(14_400, lambda: crew.take(MACHINES[:threads], threads))
+    world.run()
+    (*_, latest_let) = (at for at, _, let in crew.server.log if let)
+    assert latest_let > 1000 + 14_600
+    assert crew.last_at - latest_let <= 1800

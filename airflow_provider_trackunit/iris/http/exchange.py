@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 # waits for more of these than so many times its own attempts: a hundred who wait would take a hundred times as long.
 _ROUNDS: Final = 2
 
+# What makes a wait too long is what the server said: the jitter, the place in the line and the spacing, which come on top
+# of it, are our own. That is no more than so many seconds, and is not slept where nobody wants to sleep.
+_OUR_OWN_S: Final = 4.0
+
 
 class RequestArguments(TypedDict, total=False):
     """What makes up a request besides its endpoint; explained at :func:`~.calls.make_call`."""
@@ -165,9 +169,10 @@ class ClientCore:
         request, counted = build_request(call), row.counted(call)
         rules = self._rules_of(call, row)
         others = self._pacer.others(counted)
-        most_in_vain = others.in_vain + _ROUNDS * rules.max_attempts
+        most_in_vain = _ROUNDS * rules.max_attempts
         steps = rules.repeated(
-            lambda tries: self._attempt(request, row, counted, most_in_vain, tries), others.share_let
+            lambda tries: self._attempt(request, row, counted, lambda: others.in_vain >= most_in_vain, tries),
+            others.share_let,
         )
         if self._observer is None:
             return steps
@@ -179,20 +184,25 @@ class ClientCore:
         return token
 
     def _attempt(
-        self, request: Request, row: Endpoint, counted: Counted, most_in_vain: int, tries: Tries
+        self,
+        request: Request,
+        row: Endpoint,
+        counted: Counted,
+        is_hopeless: Callable[[], bool],
+        tries: Tries,
     ) -> Generator[Step, Any, Response]:
         """Say how to send a request once, or once more with a new token after a 401, and judge the answer.
 
-        :param most_in_vain: after how many refusals of all who share its limits it no longer waits for its turn
+        :param is_hopeless: whether so many who share its limits were refused that it no longer waits for its turn
         :param tries: what became of it before
         :raises IrisError: when the answer does not hold what was asked for
         """
-        exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=tries.pause_s > 0)
+        exchanged = yield from self._exchange(request, counted, is_hopeless, is_back=tries.pause_s > 0)
         if refuses_token(exchanged.sent, exchanged.response):
             self._tokens.discard(exchanged.token)
             if row.is_safe(request.method) or not was_carried_out(exchanged.sent, exchanged.response):
                 exchanged.turn.unask()
-                exchanged = yield from self._exchange(request, counted, most_in_vain, is_back=True)
+                exchanged = yield from self._exchange(request, counted, is_hopeless, is_back=True)
         self._judge(exchanged, row, is_singled_out=tries.is_singled_out)
         return exchanged.response
 
@@ -216,7 +226,7 @@ class ClientCore:
         exchanged.turn.let()
 
     def _exchange(
-        self, request: Request, counted: Counted, most_in_vain: int, *, is_back: bool
+        self, request: Request, counted: Counted, is_hopeless: Callable[[], bool], *, is_back: bool
     ) -> Generator[Step, Any, _Exchanged]:
         turn = self._pacer.turn(counted, is_back=is_back)
         try:
@@ -227,7 +237,7 @@ class ClientCore:
                 if wait_s <= 0:
                     break
                 self._refuse_long_wait(wait_s, request)
-                if turn.in_vain >= most_in_vain:
+                if is_hopeless():
                     raise _hopeless(request, wait_s)
                 yield Sleep(wait_s)
             sent = request.with_token(token.value)
@@ -246,7 +256,7 @@ class ClientCore:
             raise IrisNoAnswerError(
                 f"{request.label}: the time for this client is used up before its turn comes", sent=False
             )
-        if wait_s > self._max_wait_s:
+        if wait_s > self._max_wait_s + min(_OUR_OWN_S, self._max_wait_s):
             raise IrisRateLimitError(
                 f"{request.label}: the limit is used up for {wait_s:.0f} s, longer than max_wait_s "
                 f"({self._max_wait_s:.0f} s) allows to sleep. Nothing was sent",

@@ -63,7 +63,8 @@ _LONGEST_OWN_PAUSE_S: Final = 30.0
 _ON_TOP: Final = 0.25
 
 # After a pause that is longer than our own longest, those that were refused go before those that only waited, for so long:
-# they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time.
+# they come back with jitter. Where such a time has a budget of a single call, who only waited would take it each time. Not
+# where they just did so in vain: two that are refused for good would let nobody else ask.
 _REFUSED_FIRST_S: Final = 0.5
 
 # A limit that lets a call through so often is in use, and not in the way for good: the longest window that is likely where
@@ -101,7 +102,8 @@ class LearnedRate:
         self._let_through_at_cut = 0
         self._even_at = -math.inf
         self._held_until = -math.inf
-        self._refused_first_until = -math.inf
+        # Whether those that were refused go first after this pause.
+        self._is_refused_first = False
         self._own_pause_s = 0.0
         # The latest pause since a call was let through.
         self._pause_s = 0.0
@@ -123,8 +125,8 @@ class LearnedRate:
             go first, and not before: whether a wait is too long does not depend on them
         """
         held_until = self._held_until
-        if only_waited and held_until <= now:
-            held_until = self._refused_first_until
+        if only_waited and self._is_refused_first and held_until <= now:
+            held_until += _REFUSED_FIRST_S
         return max(now, held_until, self._even_at)
 
     def leave(self, now: float) -> None:
@@ -173,8 +175,6 @@ class LearnedRate:
             if pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
                 self._cut(now, pause_s)
             self._note_pause(now, pause_s, jitter)
-        if pause_s > _LONGEST_OWN_PAUSE_S:
-            self._refused_first_until = self._held_until + _REFUSED_FIRST_S
         return pause_s
 
     def is_in_use(self, now: float) -> bool:
@@ -186,6 +186,8 @@ class LearnedRate:
         return bool(self._answered) and now - self._answered[-1] <= of_late_s
 
     def _note_pause(self, now: float, pause_s: float, jitter: float) -> None:
+        was_first_in_vain = self._is_refused_first and self._pause_s > 0
+        self._is_refused_first = pause_s > _LONGEST_OWN_PAUSE_S and not was_first_in_vain
         if self._pause_s:
             self.hold(max(now + pause_s, self._even_at) + jitter * _ON_TOP * min(pause_s, 1.0))
         self._paused_at = now

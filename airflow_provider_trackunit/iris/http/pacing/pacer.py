@@ -55,11 +55,6 @@ class Turn:
         """Return the seconds after which to ask again; 0 when the request leaves now, which enters that it does."""
         return self.pacer.ask(self)
 
-    @property
-    def in_vain(self) -> int:
-        """How often requests that share its limits were refused since one was let through, and while none was of late."""
-        return max((lane.learned.in_vain for lane in self.place.lanes), default=0)
-
     def end(self) -> None:
         """Enter that the request was answered."""
         self.pacer.end(self)
@@ -98,16 +93,16 @@ class Turn:
 class Others:
     """The requests that share the limits of one request, since that began.
 
-    :param before: of each limit, how many had been let through and refused until then
+    :param before: of each limit, how many had been let through and refused until then, and refused in vain
     """
 
     pacer: Pacer
-    before: list[tuple[Lane, int, int]]
+    before: list[tuple[Lane, int, int, int]]
 
     @property
     def in_vain(self) -> int:
-        """How often they were refused since one was let through, as :attr:`Turn.in_vain` says."""
-        return max((lane.learned.in_vain for lane, _, _ in self.before), default=0)
+        """How often one of them was refused since the latest that was let through, and while none had been of late."""
+        return self.pacer.in_vain(self)
 
     def share_let(self, own_refusals: int) -> float | None:
         """Return which share of them was let through; None when none was of late, by a rate and not by single calls.
@@ -174,7 +169,8 @@ class Pacer:
         """Return what becomes from now on of requests that count in these limits."""
         with self._lock:
             lanes = self._lanes_of(counted)
-            before = [(lane, lane.learned.let_through, lane.learned.refused) for lane in lanes]
+            learned = [(lane, lane.learned) for lane in lanes]
+            before = [(lane, known.let_through, known.refused, known.in_vain) for lane, known in learned]
         return Others(self, before)
 
     def share_let(self, others: Others, own_refusals: int) -> float | None:
@@ -183,10 +179,20 @@ class Pacer:
             now = self._catch_up()
             shares = [
                 _share(lane.learned.let_through - let, lane.learned.refused - refused - own_refusals)
-                for lane, let, refused in others.before
+                for lane, let, refused, _ in others.before
                 if not lane.is_metered and lane.learned.is_in_use(now)
             ]
         return min(shares, default=None)
+
+    def in_vain(self, others: Others) -> int:
+        """Return what :attr:`Others.in_vain` says."""
+        with self._lock:
+            # What had been in vain until it began does not count, unless one was let through since.
+            in_vain = [
+                lane.learned.in_vain - (before if lane.learned.let_through == let else 0)
+                for lane, let, _, before in others.before
+            ]
+        return max(in_vain, default=0)
 
     def calls_left(self, counted: Counted) -> int | None:
         """Return how many more requests the metered limits among these let through now; None where none is metered.
