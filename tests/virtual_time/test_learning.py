@@ -343,6 +343,15 @@ def test_a_pause_that_is_just_as_long_as_the_client_may_wait_fails_nobody(
     assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
 
 
+@pytest.mark.parametrize("calls", [1, 2])
+def test_who_is_alone_behind_a_window_of_a_minute_that_says_nothing_asks_ever_more_seldom(calls: int) -> None:
+    """That nobody else is refused says nothing where there is nobody else."""
+    crew = crew_behind(lambda: SlidingWindow(calls, 60), retry_after=None)
+    crew.work(MACHINES, threads=1)
+    assert (crew.errors, len(crew.done)) == ([], len(MACHINES))
+    assert crew.server.refused <= 7 * len(MACHINES) / calls
+
+
 @pytest.mark.parametrize("threads", [4, 8, 16])
 @pytest.mark.parametrize(("calls", "per_s", "retry_after"), [(1, 100, "100"), (1, 30, "100"), (2, 60, "100")])
 def test_behind_a_budget_of_single_calls_all_that_want_one_are_refused_alike(

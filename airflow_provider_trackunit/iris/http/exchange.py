@@ -172,7 +172,7 @@ class ClientCore:
         most_in_vain = _ROUNDS * rules.max_attempts
         steps = rules.repeated(
             lambda tries: self._attempt(request, row, counted, lambda: others.in_vain >= most_in_vain, tries),
-            others.share_let,
+            others.fate,
         )
         if self._observer is None:
             return steps

@@ -19,6 +19,7 @@ from airflow_provider_trackunit.iris.http.steps import Sleep
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from airflow_provider_trackunit.iris.http.pacing.pacer import Fate
     from airflow_provider_trackunit.iris.http.steps import Step
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,9 @@ _MOST_DOUBLED: Final = (
 
 # After each few times that a request is refused for its rate while all others of the same limit get through, it waits twice
 # as long. Where few of the others get through it says as much less: a refusal counts as their share. One that was refused
-# a few times so has something else in its way than their limit: it still asks for as long as others get through, but its
-# refusals hold nobody else back. (One in fifty is taken for such a one by chance, as long as all are refused alike. That
-# costs next to nothing: the refusals of the others hold it back all the same.)
+# a few times so, while a few others got through, has something else in its way than their limit: it still asks for as long
+# as others get through, but its refusals hold nobody else back. (One in fifty is taken for such a one by chance, as long as
+# all are refused alike. That costs next to nothing: the refusals of the others hold it back all the same.)
 _FEW: Final = 4
 
 # Where single calls count as well, each that is refused may count: no more than a few are let off, however few of the
@@ -90,18 +91,18 @@ class RetryRules:
     def repeated(
         self,
         attempt: Callable[[Tries], Generator[Step, Any, _T]],
-        share_let: Callable[[int], float | None] = lambda _own_refusals: None,
+        fate_of_others: Callable[[int], Fate | None] = lambda _own_refusals: None,
     ) -> Generator[Step, Any, _T]:
         """Say how to get what an attempt gives, with as many attempts as the rules allow.
 
         :param attempt: says how to make one, given what became of those before
-        :param share_let: which share of the others that share the limits of this one got through since it began, given how
-            often it was refused; None when none did of late. A refusal for a rate uses up no attempt while they do: the
+        :param fate_of_others: what became of the others that share the limits of this one since it began, given how often
+            it was refused; None when none got through of late. A refusal for a rate uses up no attempt while they do: the
             limit is in use, by us or by somebody else, and not in the way for good
         :raises IrisError: that of the last attempt
         """
         pauses: list[float] = []
-        tries = Tries(self, share_let)
+        tries = Tries(self, fate_of_others)
         # A new loop for each request. Its sleep only notes the pause: the client that does the steps sleeps.
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(tries.may_go_on),
@@ -143,7 +144,7 @@ class Tries:
     """
 
     rules: RetryRules
-    share_let: Callable[[int], float | None]
+    fate_of_others: Callable[[int], Fate | None]
     used: int = 0
     let_off: float = 0.0
     refused: int = 0
@@ -171,8 +172,12 @@ class Tries:
         """Enter a refusal for a rate; return whether it uses up no attempt."""
         self.refused += not self.is_singled_out
         metered = self.rules.metered
-        share = None if metered and self.let_off >= _MOST_LET_OFF_METERED else self.share_let(self.refused)
-        if share is not None:
-            self.let_off += 1.0 if metered else share
-        self.is_singled_out = share is not None and not metered and self.let_off >= _FEW
-        return share is not None
+        others = (
+            None if metered and self.let_off >= _MOST_LET_OFF_METERED else self.fate_of_others(self.refused)
+        )
+        if others is None:
+            self.is_singled_out = False
+            return False
+        self.let_off += 1.0 if metered else others.share_let
+        self.is_singled_out = not metered and min(self.let_off, others.let) >= _FEW
+        return True

@@ -20,6 +20,7 @@ from airflow_provider_trackunit.iris.errors import (
     IrisTokenError,
     IrisUnexpectedResponseError,
 )
+from airflow_provider_trackunit.iris.http.pacing.pacer import Fate
 from airflow_provider_trackunit.iris.http.retrying import RetryRules, Tries
 from airflow_provider_trackunit.iris.http.steps import Sleep, Step
 
@@ -118,7 +119,7 @@ def attempts(rules: RetryRules, *outcomes: Any, in_use: bool = False) -> tuple[i
         return outcome
 
     slept: list[float] = []
-    steps = rules.repeated(attempt, lambda _own_refusals: 1.0 if in_use else None)
+    steps = rules.repeated(attempt, lambda _own_refusals: Fate(9, 0) if in_use else None)
     try:
         while True:
             step = next(steps)

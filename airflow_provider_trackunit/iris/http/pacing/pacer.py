@@ -16,7 +16,7 @@ import time
 import weakref
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.pacing.lanes import Lane, Place
@@ -104,18 +104,24 @@ class Others:
         """How often one of them was refused since the latest that was let through, and while none had been of late."""
         return self.pacer.in_vain(self)
 
-    def share_let(self, own_refusals: int) -> float | None:
-        """Return which share of them was let through; None when none was of late, by a rate and not by single calls.
+    def fate(self, own_refusals: int) -> Fate | None:
+        """Return what became of them; None when none was let through of late, by a rate and not by single calls.
 
         :param own_refusals: how often the request itself was refused, which is none of theirs
         """
-        return self.pacer.share_let(self, own_refusals)
+        return self.pacer.fate(self, own_refusals)
 
 
-def _share(let: int, refused: int) -> float:
-    """Return the share that was let through; where there were no others, the refusals are of the one request alone."""
-    refused = max(refused, 0)
-    return let / (let + refused) if let + refused else 1.0
+class Fate(NamedTuple):
+    """What became of requests that share a limit."""
+
+    let: int
+    refused: int
+
+    @property
+    def share_let(self) -> float:
+        """Which share of them was let through; where there were none, that of the one request whose others they are."""
+        return self.let / (self.let + self.refused) if self.let + self.refused else 1.0
 
 
 class Pacer:
@@ -173,16 +179,16 @@ class Pacer:
             before = [(lane, known.let_through, known.refused, known.in_vain) for lane, known in learned]
         return Others(self, before)
 
-    def share_let(self, others: Others, own_refusals: int) -> float | None:
-        """Return what :meth:`Others.share_let` says."""
+    def fate(self, others: Others, own_refusals: int) -> Fate | None:
+        """Return what :meth:`Others.fate` says."""
         with self._lock:
             now = self._catch_up()
-            shares = [
-                _share(lane.learned.let_through - let, lane.learned.refused - refused - own_refusals)
+            fates = [
+                Fate(lane.learned.let_through - let, max(lane.learned.refused - refused - own_refusals, 0))
                 for lane, let, refused, _ in others.before
                 if not lane.is_metered and lane.learned.is_in_use(now)
             ]
-        return min(shares, default=None)
+        return min(fates, key=lambda fate: fate.share_let, default=None)
 
     def in_vain(self, others: Others) -> int:
         """Return what :attr:`Others.in_vain` says."""
