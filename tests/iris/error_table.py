@@ -150,6 +150,7 @@ TABLE = [
             "another protocol": http(b"", status="101 X"),
             "no length": http(b"", Content_Length="x"),
             "no length, half": http(HALF, Content_Length="x"),
+            "a length of 5000 digits": http(b"{}", Content_Length="9" * 5000),
             "less than nothing": http(b"", Content_Length="-1"),
             "two lengths": http(b"{}", Content_Length="2\r\nContent-Length: 3"),
             "no header": http(b"", Connection="close\r\nno header", Content_Length="").replace(

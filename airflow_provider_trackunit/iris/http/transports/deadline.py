@@ -65,8 +65,11 @@ class BytesInTime(io.RawIOBase):
         self._is_over = True
 
     def holds_more(self) -> bool:
-        """Return whether TLS has unpacked more than was read: no look at the socket would tell."""
-        return getattr(self._socket, "pending", int)() > 0
+        """Return whether TLS has unpacked more than was read, or only fetched it: no look at the socket would tell."""
+        # TLS inside of TLS, to a proxy, fetches whatever is there; TLS alone never more than it unpacks.
+        fetched = getattr(self._socket, "incoming", None)
+        tls = getattr(self._socket, "sslobj", self._socket)
+        return getattr(tls, "pending", int)() > 0 or (fetched is not None and fetched.pending > 0)
 
     def hang_up(self) -> None:
         """Let the next request see that the connection has ended."""

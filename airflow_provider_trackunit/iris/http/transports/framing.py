@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE: Final = 64 * 1024
 
+_LEFT_OUT: Final = (
+    email.errors.MissingHeaderBodySeparatorDefect,
+    email.errors.FirstHeaderLineIsContinuationDefect,
+)
+
+# Those of 2**64: no body is longer. At more than 4300 of them Python says that it is no number, and http.client then
+# takes whatever comes.
+_MOST_DIGITS: Final = 20
+
 
 class WholeAnswers(requests.adapters.HTTPAdapter):
     """Sends as requests does, and gives no answer but a whole one, in the time that :func:`~.deadline.answer_within` says."""
@@ -115,8 +124,11 @@ class _Answer(http.client.HTTPResponse):
 
 
 def _is_whole(head: http.client.HTTPMessage) -> bool:
-    """Return whether all lines were read: at one that is no header the parser stops, and leaves out those behind it."""
-    return not any(isinstance(one, email.errors.MissingHeaderBodySeparatorDefect) for one in head.defects)
+    """Return whether all lines were read.
+
+    At one that is no header the parser stops, and leaves out those behind it; and a first one that begins with a blank.
+    """
+    return not any(isinstance(one, _LEFT_OUT) for one in head.defects)
 
 
 def _is_framed(head: http.client.HTTPMessage) -> bool:
@@ -128,7 +140,7 @@ def _is_framed(head: http.client.HTTPMessage) -> bool:
     codings = [coding.lower() for coding in head.get_all("Transfer-Encoding", [])]
     return (
         len(lengths) <= 1
-        and all(length.isascii() and length.isdigit() for length in lengths)
+        and all(length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS for length in lengths)
         and codings in ([], ["chunked"], ["identity"])
     )
 
