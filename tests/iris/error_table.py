@@ -136,6 +136,8 @@ TABLE = [
             "between chunks": CHUNKED + b"%x\r\n%s\r\n" % (len(HALF), HALF),
             "in the size of the first chunk": CHUNKED + b"00",
             "in the size of a chunk": CHUNKED + b"%x\r\n%s\r\n0" % (len(HALF), HALF),
+            "a chunk of less than nothing": CHUNKED + b"-5\r\n{}\r\n0\r\n\r\n",
+            "a chunk of one less than nothing": CHUNKED + b"-1\r\n{}\r\n0\r\n\r\n",
             "behind the last chunk": CHUNKED + b"2\r\n{}\r\n0\r\nDigest: ",
             "packed": http(gzip.compress(HALF * 9)[:-9], Content_Encoding="gzip", Content_Length=""),
         },

@@ -13,6 +13,7 @@ import io
 from typing import TYPE_CHECKING, Any, Final
 
 import requests.adapters
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -47,6 +48,17 @@ class WholeAnswers(requests.adapters.HTTPAdapter):
         pools.pool_classes_by_scheme = _POOLS
         return pools
 
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the answer with its status and its headers.
+
+        Nobody asks it for cookies, nor for the encoding of its text: requests looks for that in every answer, and some of its
+        releases fail at a ``charset`` without a value.
+        """
+        answer = requests.Response()
+        answer.status_code, answer.raw, answer.request = resp.status, resp, req
+        answer.headers = CaseInsensitiveDict(resp.headers)
+        return answer
+
 
 class _Reader(io.BufferedReader):
     """What an answer is read from."""
@@ -67,6 +79,15 @@ class _Reader(io.BufferedReader):
         if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r") or b"\0" in line:
             raise http.client.HTTPException("a line with a character that it cannot have")
         return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes of a body.
+
+        :raises http.client.HTTPException: when it is less than none, as http.client understands a chunk of ``-1``
+        """
+        if size is None or size < 0:
+            raise http.client.HTTPException("a chunk of less than nothing")
+        return super().read(size)
 
     def close(self) -> None:
         """Let the connection go, for good where something came behind the answer: the next one would begin with it."""
