@@ -17,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at
+from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at, limit
 
 if TYPE_CHECKING:
     import socket
@@ -169,9 +169,16 @@ def _is_framed(head: http.client.HTTPMessage) -> bool:
 class _PlainConnection(HTTPConnection):
     response_class = _Answer
 
+    def send(self, data: Any) -> None:
+        """Send, for as long as is left of the time for the answer; urllib3 would for as long as it may connect."""
+        until = ends_at()
+        if self.sock is not None and until is not None:
+            limit(self.sock, until)
+        super().send(data)
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Answer
+
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    """Over TLS all is the same."""
 
 
 class _PlainPool(HTTPConnectionPool):
