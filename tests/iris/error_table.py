@@ -132,6 +132,7 @@ TABLE = [
             "without a length": http(HALF, Content_Length=""),
             "without a length, in a number": http(b'{"totalElements": 1', Content_Length=""),
             "without a length, nothing": http(b"", Content_Length=""),
+            "without a length, nothing, by way of a proxy": http(b"", "203 X", Content_Length=""),
             "in a chunk": CHUNKED + b"40\r\n" + HALF,
             "between chunks": CHUNKED + b"%x\r\n%s\r\n" % (len(HALF), HALF),
             "in the size of the first chunk": CHUNKED + b"00",
