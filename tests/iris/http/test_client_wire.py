@@ -129,6 +129,7 @@ ZIPPED = gzip.compress(RECORDS)
     [
         pytest.param([http(RECORDS)], id="plain"),
         pytest.param([http(RECORDS, Content_Length="")], id="until the connection closes"),
+        pytest.param([http(RECORDS, Content_Type="application/json; charset")], id="with half a type"),
         pytest.param([http(ZIPPED, Content_Encoding="gzip")], id="gzip"),
         pytest.param([http(chunked(RECORDS, 777), **CHUNKED)], id="chunked"),
         pytest.param([http(chunked(ZIPPED, 99), Content_Encoding="gzip", **CHUNKED)], id="chunked gzip"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import socketserver
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_trackunit.iris.http.transports import blocking
+from airflow_provider_trackunit.iris.http.transports import on_loop as on_loop_transport
 from airflow_provider_trackunit.iris.http.transports.blocking import BlockingTransport
 from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
 from airflow_provider_trackunit.iris.http.wire import Request, Response
+from tests.iris.scripted import LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,3 +111,26 @@ def test_what_announces_an_answer_is_none_and_the_next_request_gets_its_own(
         (200, b"[]"),
     ]
     assert came == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("send", [in_threads, on_loop])
+def test_sending_may_take_as_long_as_the_answer_and_not_only_as_long_as_connecting(
+    send: Callable[[Request], list[Response | IrisError]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than fits in between, to a server that is busy."""
+    for module in (blocking, on_loop_transport):
+        monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 0.2)
+    body, taken = bytes(16 * 2**20), []
+
+    class Busy(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline():
+                list(iter(self.rfile.readline, b"\r\n"))
+                threading.Event().wait(0.4)
+                taken.append(len(self.rfile.read(len(body))))
+                self.wfile.write(OK)
+
+    with LoopbackServer(Busy) as server:
+        outcomes = send(Request("POST", f"http://127.0.0.1:{server.port}/page", {}, body, "POST"))
+    assert [isinstance(one, Response) and one.status for one in outcomes] == [200, 200]
+    assert taken == [len(body)] * 2

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES: Final = 1024 * 1024
 
+# The others of the 2xx may have none. A proxy that changes answers makes 203 of 200 (RFC 9110, 15.3.4).
+_WITH_CONTENT: Final = frozenset({200, 203, 206})
+
 
 def check(
     request: Request, response: Response, *, scope: str | None = None, now_epoch_s: float | None = None
@@ -92,7 +95,7 @@ def is_json(response: Response) -> bool:
 def _check_absence(request: Request, response: Response) -> None:
     """Refuse nothing at all where something was asked for, and the answer did not say that there is nothing."""
     asks = request.method == "GET" or request.is_graphql or _is_prometheus(request)
-    if asks and response.status == 200 and not response.has_length:
+    if asks and response.status in _WITH_CONTENT and not response.has_length:
         raise failure(request, Trouble.CUT_BODY)
 
 

@@ -25,7 +25,7 @@ from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow_provider_trackunit.iris.http.wire import Request
     from airflow_provider_trackunit.iris.secrecy import Secret
@@ -77,7 +77,8 @@ class BlockingTransport:
                 trouble_of = _trouble_in_body
                 coding = answer.headers.get("Content-Encoding", "")
                 body = Body(request, answer.status_code, coding, ends_at, self._clock)
-                for chunk in _chunks(answer):
+                # Packed or not; by the reader of chunks of http.client, and not by another of urllib3.
+                while chunk := answer.raw.read(_CHUNK_BYTES, decode_content=False):
                     body.take(chunk)
                 # urllib3 1.x passes on an answer that broke off as if it were whole. What an answer without a body says of
                 # its length (HEAD, 204, 304) is not counted here.
@@ -93,21 +94,6 @@ class BlockingTransport:
             return failure(request, trouble_of(error))
         except IrisError as error:
             return error.with_traceback(None)
-
-
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, packed or not.
-
-    Not in full chunks, so that the clock is looked at while a server drips.
-    """
-    read1 = getattr(answer.raw, "read1", None)
-    if read1 is None:  # urllib3 before 2.1
-        # It reads chunks itself, those as well that 204 and 304 announce and cannot have.
-        answer.raw.chunked = answer.raw.chunked and answer.raw.length_remaining != 0
-        yield from answer.raw.stream(_CHUNK_BYTES, decode_content=False)
-        return
-    while chunk := read1(_CHUNK_BYTES, decode_content=False):
-        yield chunk
 
 
 def _prepared(request: Request) -> requests.PreparedRequest:

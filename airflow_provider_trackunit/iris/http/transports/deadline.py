@@ -34,6 +34,17 @@ def ends_at() -> float | None:
     return _ends_at.get()
 
 
+def limit(sock: Any, until: float) -> None:
+    """Let the next thing that is done with a socket take no longer than until then.
+
+    :raises TimeoutError: when the time is over
+    """
+    left_s = until - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("the time for this answer is over")
+    sock.settimeout(left_s)
+
+
 class BytesInTime(io.RawIOBase):
     """A socket's bytes, each read with the time that is left."""
 
@@ -54,10 +65,7 @@ class BytesInTime(io.RawIOBase):
         """
         if self._is_over:
             return None
-        left_s = self._ends_at - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("the time for this answer is over")
-        self._socket.settimeout(left_s)
+        limit(self._socket, self._ends_at)
         return self._bytes.readinto(buffer)
 
     def end(self) -> None:
@@ -65,8 +73,11 @@ class BytesInTime(io.RawIOBase):
         self._is_over = True
 
     def holds_more(self) -> bool:
-        """Return whether TLS has unpacked more than was read: no look at the socket would tell."""
-        return getattr(self._socket, "pending", int)() > 0
+        """Return whether TLS has unpacked more than was read, or only fetched it: no look at the socket would tell."""
+        # TLS inside of TLS, to a proxy, fetches whatever is there; TLS alone never more than it unpacks.
+        fetched = getattr(self._socket, "incoming", None)
+        tls = getattr(self._socket, "sslobj", self._socket)
+        return getattr(tls, "pending", int)() > 0 or (fetched is not None and fetched.pending > 0)
 
     def hang_up(self) -> None:
         """Let the next request see that the connection has ended."""

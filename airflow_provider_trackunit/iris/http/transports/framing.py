@@ -13,15 +13,25 @@ import io
 from typing import TYPE_CHECKING, Any, Final
 
 import requests.adapters
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at
+from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at, limit
 
 if TYPE_CHECKING:
     import socket
 
 _LONGEST_LINE: Final = 64 * 1024
+
+_LEFT_OUT: Final = (
+    email.errors.MissingHeaderBodySeparatorDefect,
+    email.errors.FirstHeaderLineIsContinuationDefect,
+)
+
+# Those of 2**64: no body is longer. At more than 4300 of them Python says that it is no number, and http.client then
+# takes whatever comes.
+_MOST_DIGITS: Final = 20
 
 
 class WholeAnswers(requests.adapters.HTTPAdapter):
@@ -37,6 +47,17 @@ class WholeAnswers(requests.adapters.HTTPAdapter):
         pools = super().proxy_manager_for(*arguments, **named)
         pools.pool_classes_by_scheme = _POOLS
         return pools
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the answer with its status and its headers.
+
+        Nobody asks it for cookies, nor for the encoding of its text: requests looks for that in every answer, and some of its
+        releases fail at a ``charset`` without a value.
+        """
+        answer = requests.Response()
+        answer.status_code, answer.raw, answer.request = resp.status, resp, req
+        answer.headers = CaseInsensitiveDict(resp.headers)
+        return answer
 
 
 class _Reader(io.BufferedReader):
@@ -58,6 +79,15 @@ class _Reader(io.BufferedReader):
         if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r") or b"\0" in line:
             raise http.client.HTTPException("a line with a character that it cannot have")
         return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes of a body.
+
+        :raises http.client.HTTPException: when it is less than none, as http.client understands a chunk of ``-1``
+        """
+        if size is None or size < 0:
+            raise http.client.HTTPException("a chunk of less than nothing")
+        return super().read(size)
 
     def close(self) -> None:
         """Let the connection go, for good where something came behind the answer: the next one would begin with it."""
@@ -115,8 +145,11 @@ class _Answer(http.client.HTTPResponse):
 
 
 def _is_whole(head: http.client.HTTPMessage) -> bool:
-    """Return whether all lines were read: at one that is no header the parser stops, and leaves out those behind it."""
-    return not any(isinstance(one, email.errors.MissingHeaderBodySeparatorDefect) for one in head.defects)
+    """Return whether all lines were read.
+
+    At one that is no header the parser stops, and leaves out those behind it; and a first one that begins with a blank.
+    """
+    return not any(isinstance(one, _LEFT_OUT) for one in head.defects)
 
 
 def _is_framed(head: http.client.HTTPMessage) -> bool:
@@ -128,7 +161,7 @@ def _is_framed(head: http.client.HTTPMessage) -> bool:
     codings = [coding.lower() for coding in head.get_all("Transfer-Encoding", [])]
     return (
         len(lengths) <= 1
-        and all(length.isascii() and length.isdigit() for length in lengths)
+        and all(length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS for length in lengths)
         and codings in ([], ["chunked"], ["identity"])
     )
 
@@ -136,9 +169,16 @@ def _is_framed(head: http.client.HTTPMessage) -> bool:
 class _PlainConnection(HTTPConnection):
     response_class = _Answer
 
+    def send(self, data: Any) -> None:
+        """Send, for as long as is left of the time for the answer; urllib3 would for as long as it may connect."""
+        until = ends_at()
+        if self.sock is not None and until is not None:
+            limit(self.sock, until)
+        super().send(data)
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Answer
+
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    """Over TLS all is the same."""
 
 
 class _PlainPool(HTTPConnectionPool):

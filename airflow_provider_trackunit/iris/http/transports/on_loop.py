@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import certifi
@@ -34,6 +35,8 @@ from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    from aiohttp.client_proto import ResponseHandler
 
     from airflow_provider_trackunit.iris.http.wire import Request
     from airflow_provider_trackunit.iris.secrecy import Secret
@@ -176,7 +179,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
-        self._used: WeakSet[object] = WeakSet()
+        self._used: WeakKeyDictionary[ResponseHandler, Any] = WeakKeyDictionary()
 
     async def connect(self, *arguments: Any, **named: Any) -> aiohttp.connector.Connection:
         """Return a connection, new or used before."""
@@ -186,8 +189,22 @@ class _Connector(aiohttp.TCPConnector):
             if used not in self._used or _is_quiet(connection):
                 break
             connection.close()
-        self._used.add(used)
+        if used is not None and connection.transport is not None:
+            self._used[used] = connection.transport.get_extra_info("socket")
         return connection
+
+    async def close(self, **named: Any) -> None:
+        """Close all connections.
+
+        Those first that aiohttp has begun to close for what came behind an answer. It keeps them, and may have done so twice:
+        a transport of TLS then fails at whatever it is asked, and aiohttp asks each. Nor do they wait for the other side.
+        """
+        for used, its_socket in list(self._used.items()):
+            if used.transport is not None and used.transport.is_closing():
+                with suppress(OSError):
+                    its_socket.shutdown(socket.SHUT_RDWR)
+                used.close()
+        await super().close(**named)
 
 
 def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
