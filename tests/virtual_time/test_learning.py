@@ -258,6 +258,20 @@ def test_beside_a_foreign_client_that_uses_up_a_limit_a_walk_still_ends(
     assert (crew.errors, len(crew.done)) == ([], 60)
 
 
+@pytest.mark.parametrize(("threads", "max_wait_s"), [(32, 30), (64, 60), (64, 120)])
+def test_beside_somebody_who_takes_a_documented_limit_in_bursts_a_long_line_fails_nobody(
+    threads: int, max_wait_s: int
+) -> None:
+    """Only the rate that is learned is low: who stands behind many at that rate does not wait for what the limit says."""
+    limit = Limited("/metrics$", lambda: SlidingWindow(20, 1), retry_after="1")
+    crew = Crew(CountingServer(World(), [limit]), options={"max_wait_s": float(max_wait_s)})
+    series = [f"/api/time-series/v1/assets/{number}/metrics" for number in range(200)]
+    for _ in range(20):
+        crew.server.foreign_client(series[0], 1 / 0.9, until=crew.world.now + 600)
+    crew.work(series, threads)
+    assert (crew.errors, len(crew.done)) == ([], len(series))
+
+
 @pytest.mark.parametrize("threads", [1, 4, 16])
 @pytest.mark.parametrize("retry_after", ["20", "45"])
 @pytest.mark.parametrize("seed", range(4))

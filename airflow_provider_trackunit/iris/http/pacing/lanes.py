@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_trackunit.iris.catalogue.limits import Rate
 
-# Whoever waits behind others for a rate that is only learned looks again so often: it may have grown.
+# Whoever waits behind others for a rate that is only learned looks again so often: it may have grown. A longer wait, which
+# can be too long to be slept, would be our own guess.
 _LOOK_AGAIN_S: Final = 1.0
 
 # Where no rate is known, no more than the default number of calls may be under way until so many were let through: a
@@ -70,9 +71,7 @@ class Lane:
         if self.kept is not None and self.is_metered:
             # Its calls are not spread: as many as the window holds leave at the same moment.
             return max(self.earliest(now), self.kept.free_at(now, before))
-        behind_s = before * max(self._interval_s, self.learned.interval_s)
-        if self.kept is None:
-            behind_s = min(behind_s, _LOOK_AGAIN_S)
+        behind_s = max(before * self._interval_s, min(before * self.learned.interval_s, _LOOK_AGAIN_S))
         if self._is_cautious:
             by_room_s = before / _CAUTIOUS_AT_ONCE * _LOOK_FOR_ROOM_S
             behind_s = max(behind_s, min(by_room_s, _LOOK_FOR_ROOM_AT_MOST_S))
