@@ -18,11 +18,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at, limit
+from airflow_provider_trackunit.iris.http.transports.trouble import LONGEST_LINE_BYTES
 
 if TYPE_CHECKING:
     import socket
-
-_LONGEST_LINE: Final = 64 * 1024
 
 _LEFT_OUT: Final = (
     email.errors.MissingHeaderBodySeparatorDefect,
@@ -126,7 +125,7 @@ class _Answer(http.client.HTTPResponse):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                 return version, status, reason
-            while self.fp.readline(_LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+            while self.fp.readline(LONGEST_LINE_BYTES) not in {b"\r\n", b"\n", b""}:
                 pass
 
     def begin(self) -> None:

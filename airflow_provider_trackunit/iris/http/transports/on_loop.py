@@ -24,6 +24,7 @@ from airflow_provider_trackunit.iris.http.transports.body import Body
 from airflow_provider_trackunit.iris.http.transports.proxies import trusted_roots
 from airflow_provider_trackunit.iris.http.transports.trouble import (
     CONNECT_TIMEOUT_S,
+    LONGEST_LINE_BYTES,
     MAX_CONNECTIONS,
     Trouble,
     closed_meanwhile,
@@ -45,9 +46,6 @@ log = logging.getLogger(__name__)
 
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-# As in the client for threads; aiohttp would give up at eight thousand, which the header of a policy can be.
-_LONGEST_LINE: Final = 64 * 1024
 
 # Before aiohttp 3.10 a connection that takes too long is the more general error.
 _SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
@@ -223,8 +221,8 @@ def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
         # With it aiohttp reads ~/.netrc for every request, and refuses those that have an Authorization header.
         trust_env=False,
         auto_decompress=False,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
+        max_line_size=LONGEST_LINE_BYTES,
+        max_field_size=LONGEST_LINE_BYTES,
     )
     # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
     # be our decision, and there is no public switch.

@@ -30,6 +30,10 @@ CONNECT_TIMEOUT_S: Final = 10.0
 #: loop the most that are open at once.
 MAX_CONNECTIONS: Final = 64
 
+#: A longer line of a head is none. As http.client has it; aiohttp by itself would give up at eight thousand, which the
+#: header of a policy can be.
+LONGEST_LINE_BYTES: Final = 64 * 1024
+
 # urllib3 1.26, which requests still allows, compares the name itself; since 2.0 ``ssl`` does.
 _UNTRUSTED: Final = (ssl.SSLCertVerificationError, CertificateOfAnotherHost)
 
