@@ -214,10 +214,10 @@ class AsyncIrisClient(ClientCore):
     async def _send(self, request: Request, connections: LoopConnections) -> Response:
         """Return the answer to one request, complete; every way not to get one is an IrisNoAnswerError."""
         proxy = self._proxy_of(request)
-        async with connections.lend(request) as session:
+        async with connections.lend(request) as lent:
             left_s, ends_at = self._begin(request)
             outcome = await outcome_on_loop(
-                session, request, left_s=left_s, ends_at=ends_at, clock=self._clock, proxy=proxy
+                lent, request, left_s=left_s, ends_at=ends_at, clock=self._clock, proxy=proxy
             )
         if isinstance(outcome, IrisError):
             raise closed_meanwhile(request.label, sent=outcome.sent) if connections.is_closed else outcome

@@ -187,6 +187,13 @@ def test_roots_that_are_not_there_are_an_error_that_names_the_variable(
     assert server.asked == []
 
 
+def test_plain_http_to_this_machine_does_without_roots(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading them takes as long as a dozen requests."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    with ScriptedServer(token_answer(), http(b'{"a":1}')) as server:
+        assert ask(server.url) == {"a": 1}
+
+
 def test_a_ca_bundle_without_a_certificate_is_an_error_that_names_the_field(ask: Ask, tmp_path: Path) -> None:
     bundle = tmp_path / "empty.pem"
     bundle.write_text("hunter2\n")

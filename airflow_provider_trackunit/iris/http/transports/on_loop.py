@@ -11,7 +11,7 @@ import logging
 import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -19,6 +19,7 @@ import certifi
 from urllib3.util.wait import wait_for_read
 from yarl import URL
 
+from airflow_provider_trackunit.iris.calls import is_plain
 from airflow_provider_trackunit.iris.errors import IrisError
 from airflow_provider_trackunit.iris.http.transports.body import Body
 from airflow_provider_trackunit.iris.http.transports.proxies import trusted_roots
@@ -61,7 +62,8 @@ class LoopConnections:
         self.is_closed = False
         self._ca_bundle = ca_bundle
         self._session: aiohttp.ClientSession | None = None
-        self._opening = asyncio.Lock()
+        self._roots: ssl.SSLContext | None = None
+        self._reading_roots = asyncio.Lock()
         # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
 
@@ -73,33 +75,42 @@ class LoopConnections:
             await session.close()
 
     @asynccontextmanager
-    async def lend(self, request: Request) -> AsyncIterator[aiohttp.ClientSession]:
+    async def lend(self, request: Request) -> AsyncIterator[Lent]:
         """Lend the session for one request, once there is a connection for it.
 
         :raises IrisNoAnswerError: when the connections are closed
         :raises IrisConfigurationError: when there is no file of trusted certificates
         """
-        session = await self._opened(request)
+        roots = None if is_plain(request.url) else await self._trusted_roots(request)
         async with self._free:
             if self.is_closed:
                 raise closed_meanwhile(request.label, sent=False)
-            yield session
-
-    async def _opened(self, request: Request) -> aiohttp.ClientSession:
-        async with self._opening:
             if self._session is None or self._session.closed:
-                # Reading the trusted roots takes tens of milliseconds, in which the loop would stand still.
-                roots = await asyncio.to_thread(_trusted_roots, self._ca_bundle)
-                if roots is None:
-                    raise failure(request, Trouble.NO_ROOTS)
-                if self.is_closed:
-                    raise closed_meanwhile(request.label, sent=False)
-                self._session = _new_session(roots)
-            return self._session
+                self._session = _new_session()
+            yield Lent(self._session, roots)
+
+    async def _trusted_roots(self, request: Request) -> ssl.SSLContext:
+        async with self._reading_roots:
+            if self._roots is None:
+                # That takes tens of milliseconds, in which the loop would stand still.
+                self._roots = await asyncio.to_thread(_read_roots, self._ca_bundle)
+            if self._roots is None:
+                raise failure(request, Trouble.NO_ROOTS)
+            return self._roots
+
+
+class Lent(NamedTuple):
+    """What one request is sent by.
+
+    :param roots: what checks certificates; None where plain http needs none
+    """
+
+    session: aiohttp.ClientSession
+    roots: ssl.SSLContext | None
 
 
 async def outcome_on_loop(
-    session: aiohttp.ClientSession,
+    lent: Lent,
     request: Request,
     *,
     left_s: float,
@@ -117,13 +128,14 @@ async def outcome_on_loop(
     through = _as_aiohttp_takes_it(proxy)
     trouble_of = _trouble_before_answer
     try:
-        async with session.request(
+        async with lent.session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=dict(request.headers),
             data=request.body,
             timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
             allow_redirects=False,
+            ssl=lent.roots or True,
             **through,
         ) as answer:
             trouble_of = _trouble_in_body
@@ -161,7 +173,7 @@ def _as_aiohttp_takes_it(proxy: Secret | None) -> SecretMembers:
     return SecretMembers(proxy=named.with_user(None), proxy_headers=basic)
 
 
-def _trusted_roots(ca_bundle: str | None) -> ssl.SSLContext | None:
+def _read_roots(ca_bundle: str | None) -> ssl.SSLContext | None:
     """Return what checks certificates, None when there is no file of trusted ones."""
     try:
         return ssl.create_default_context(cafile=trusted_roots(ca_bundle) or certifi.where())
@@ -212,9 +224,9 @@ def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
     return not wait_for_read(connection.transport.get_extra_info("socket"), timeout=0)
 
 
-def _new_session(roots: ssl.SSLContext) -> aiohttp.ClientSession:
+def _new_session() -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
-        connector=_Connector(limit=0, ssl=roots),
+        connector=_Connector(limit=0),
         # The API has no cookies; a jar would be state that travels from one answer into the next request.
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=_ADDED_BY_AIOHTTP,
