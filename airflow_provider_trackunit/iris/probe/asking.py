@@ -6,6 +6,7 @@ One attempt each: a probe tells how IRIS answers, and a retry would hide it.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_trackunit.iris.calls import make_call
@@ -31,15 +32,19 @@ if TYPE_CHECKING:
 #: because a person waits for all of them.
 PROBING: Final[Mapping[str, Any]] = {"max_attempts": 1, "max_wait_s": 5.0, "timeout_s": 30.0}
 
+# A probe asks for first pages, of about 1 MB at the most. Of a server that sends on and on nobody waits for more.
+_MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+
 
 class WatchedClient(IrisClient):
-    """A client that keeps the last answer, a refusal too, with its headers."""
+    """A client that keeps the last answer, a refusal too, with its headers. An answer of more than 16 MiB is not read."""
 
     last: Response | None = None
 
     def _send(self, request: Request) -> Response:
         self.last = None
-        self.last = super()._send(request)
+        most_bytes = min(request.max_body_bytes, _MAX_ANSWER_BYTES)
+        self.last = super()._send(replace(request, max_body_bytes=most_bytes))
         return self.last
 
 
