@@ -18,7 +18,7 @@ from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
 from airflow_provider_trackunit.iris.http.transports.trouble import closed_meanwhile
-from airflow_provider_trackunit.iris.http.wire import build_request, decode
+from airflow_provider_trackunit.iris.http.wire import decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver_on_loop
 from airflow_provider_trackunit.iris.pages.styles import paginator
@@ -109,7 +109,7 @@ class AsyncIrisClient(ClientCore):
         :raises IrisError: as the tree in ``errors`` says
         """
         call, row = self._call(endpoint, **request)
-        return decode(build_request(call), await self._drive(self._answer(call, row)))
+        return decode(call, await self._drive(self._answer(call, row)))
 
     async def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""

@@ -19,7 +19,7 @@ from airflow_provider_trackunit.iris.http.exchange import ClientCore, RequestArg
 from airflow_provider_trackunit.iris.http.forks import renew_after_fork
 from airflow_provider_trackunit.iris.http.steps import CancelledError, Send, Sleep, Step
 from airflow_provider_trackunit.iris.http.transports.blocking import BlockingTransport
-from airflow_provider_trackunit.iris.http.wire import build_request, decode
+from airflow_provider_trackunit.iris.http.wire import decode
 from airflow_provider_trackunit.iris.pages.delivery import Delivery
 from airflow_provider_trackunit.iris.pages.fetching import deliver
 from airflow_provider_trackunit.iris.pages.styles import paginator
@@ -94,7 +94,7 @@ class IrisClient(ClientCore):
         :raises IrisError: as the tree in ``errors`` says
         """
         call, row = self._call(endpoint, **request)
-        return decode(build_request(call), self._drive(self._answer(call, row)))
+        return decode(call, self._drive(self._answer(call, row)))
 
     def first_page(self, endpoint: str, **request: Unpack[RequestArguments]) -> Page:
         """Return the first page of a collection, or the answer of any other endpoint, with one request."""

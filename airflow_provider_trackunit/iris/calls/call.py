@@ -59,6 +59,11 @@ class Call:
     endpoint: str = ""
 
     @property
+    def label(self) -> str:
+        """How messages name it, such as ``GET /api/asset/v1/assets``."""
+        return f"{self.method} {self.endpoint or self.path}"
+
+    @property
     def is_graphql(self) -> bool:
         """Whether it goes to GraphQL, whose answers can be errors with status 200.
 

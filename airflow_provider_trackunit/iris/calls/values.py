@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
@@ -124,7 +125,7 @@ def fill_path(template: str, path_params: Mapping[str, Any]) -> str:
     """
     if not isinstance(path_params, Mapping):
         raise IrisConfigurationError("path_params: give a mapping of placeholder names to values")
-    names = _PLACEHOLDER.findall(template)
+    literals, names = _parts_of(template)
     missing = [name for name in names if name not in path_params]
     unused = [name for name in _named(path_params, "path_params") if name not in names]
     if missing:
@@ -132,17 +133,22 @@ def fill_path(template: str, path_params: Mapping[str, Any]) -> str:
     if unused:
         raise IrisConfigurationError(f"path_params: {template} has no placeholder for {', '.join(unused)}")
 
-    filled = "/".join(_segment(part, path_params) for part in template.split("/"))
+    values = [_path_value(name, path_params[name]) for name in names]
+    filled = "".join(x for pair in zip(literals, [*values, ""], strict=True) for x in pair)
     if any(part in {".", ".."} for part in filled.split("/")):
         raise IrisConfigurationError("endpoint: '.' and '..' are not allowed as parts of the path")
     return filled
 
 
-def _segment(part: str, path_params: Mapping[str, Any]) -> str:
-    pieces = _PLACEHOLDER.split(part)  # literal, name, literal, name, ..., literal
-    literals = [quote(unquote_to_bytes(piece), safe=_SEGMENT_SAFE) for piece in pieces[::2]]
-    values = [_path_value(name, path_params[name]) for name in pieces[1::2]]
-    return "".join(x for pair in zip(literals, [*values, ""], strict=True) for x in pair)
+@lru_cache(maxsize=256)  # that of each machine of a fleet is the same
+def _parts_of(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what stands around the placeholders, percent-encoded, and their names."""
+    pieces = _PLACEHOLDER.split(template)  # literal, name, literal, name, ..., literal
+    literals = (
+        "/".join(quote(unquote_to_bytes(part), safe=_SEGMENT_SAFE) for part in literal.split("/"))
+        for literal in pieces[::2]
+    )
+    return tuple(literals), tuple(pieces[1::2])
 
 
 def _path_value(name: str, value: Any) -> str:

@@ -101,7 +101,7 @@ class ExportRequest:
             return replace(page, next=None, announced=None, pages=None)
         if page.next is not None and not self.paginate and not find(call).only_reads(call.method):
             raise IrisPaginationError(
-                f"{call.method} {call.endpoint}: the answer is one page of several. The request is not sent again for the "
+                f"{call.label}: the answer is one page of several. The request is not sent again for the "
                 "others, because it may change something. If it only reads, say paginate=True; if this page is all that "
                 "is wanted, paginate=False"
             )

@@ -40,7 +40,7 @@ BROKEN_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Request:
     """One HTTP request, finished to the byte. Its ``repr`` shows neither token nor query.
 
-    :param label: how messages name it, such as ``GET /api/asset/v1/assets``
+    :param label: how messages name it: as its call, or as the token endpoint
     :param secrets: what it holds that no text may repeat, should the answer do so
     :param max_body_bytes: a larger answer is not read
     """
@@ -113,13 +113,13 @@ def build_request(call: Call) -> Request:
         url=f"{call.origin}{call.path}" + (f"?{query}" if query else ""),
         headers=headers,
         body=body,
-        label=f"{call.method} {call.endpoint or call.path}",
+        label=call.label,
         is_graphql=call.is_graphql,
     )
 
 
-def decode(request: Request, response: Response) -> Any:
-    """Return the decoded JSON of an answer that passed :func:`check`; None when it has no body.
+def decode(call: Call, response: Response) -> Any:
+    """Return the decoded JSON of an answer to a call that passed :func:`check`; None when it has no body.
 
     :raises IrisUnexpectedResponseError: when the body is not JSON
     """
@@ -128,7 +128,7 @@ def decode(request: Request, response: Response) -> Any:
     try:
         return msgspec.json.decode(response.body)
     except BROKEN_JSON as error:
-        raise broken_json(request.label, response.status, error) from None
+        raise broken_json(call.label, response.status, error) from None
 
 
 def broken_json(label: str, status: int, error: Exception) -> IrisUnexpectedResponseError:

@@ -137,11 +137,13 @@ def test_of_a_request_without_a_query_a_question_mark_may_be_repeated() -> None:
 
 
 def test_an_answer_without_a_body_is_none() -> None:
-    assert decode(request(), Response(204, {}, b"")) is None
+    assert decode(make_call(ORIGIN, "/api/x"), Response(204, {}, b"")) is None
 
 
 def test_an_answer_is_decoded() -> None:
-    assert decode(request(), Response(200, {}, b'{"id": 18446744073709551617, "n": null}')) == {
+    assert decode(
+        make_call(ORIGIN, "/api/x"), Response(200, {}, b'{"id": 18446744073709551617, "n": null}')
+    ) == {
         "id": 18446744073709551617,
         "n": None,
     }
@@ -152,7 +154,7 @@ def test_an_answer_is_decoded() -> None:
 )
 def test_an_answer_that_is_not_json_is_an_error_that_stays(body: bytes) -> None:
     with pytest.raises(IrisUnexpectedResponseError, match=r"GET /api/x: HTTP 200.*not valid JSON") as caught:
-        decode(request(), Response(200, {}, body))
+        decode(make_call(ORIGIN, "/api/x"), Response(200, {}, body))
     assert not caught.value.transient
     assert caught.value.status == 200
     assert "a proxy on the way" in str(caught.value)

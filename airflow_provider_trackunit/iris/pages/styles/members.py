@@ -41,7 +41,7 @@ def on_one_line(call: Call, body: bytes) -> bytes:
     try:
         return msgspec.json.format(body, indent=-1)
     except BROKEN_JSON as error:
-        raise broken_json(f"{call.method} {call.endpoint}", 200, error) from None
+        raise broken_json(call.label, 200, error) from None
 
 
 def decode_as(call: Call, body: bytes | msgspec.Raw, kind: type[_T]) -> _T:
@@ -51,7 +51,7 @@ def decode_as(call: Call, body: bytes | msgspec.Raw, kind: type[_T]) -> _T:
     except msgspec.ValidationError as error:
         raise IrisPaginationError(f"{call.endpoint}: a page is not shaped as one ({error})") from None
     except BROKEN_JSON as error:
-        raise broken_json(f"{call.method} {call.endpoint}", 200, error) from None
+        raise broken_json(call.label, 200, error) from None
 
 
 def read_records(call: Call, members: Mapping[str, msgspec.Raw], key: str) -> list[msgspec.Raw]:
