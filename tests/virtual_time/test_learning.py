@@ -74,6 +74,19 @@ def test_assets_one_by_one_behind_two_a_second(way: str, seed: int, retry_after:
 
 
 @ways
+@pytest.mark.parametrize("path", ["/api/new/v1/things/{}", "/api/new/v1/things/AB{}-c/state"])
+def test_things_one_by_one_whose_ids_are_written_into_a_path_without_a_row_share_what_is_learned(
+    way: str, path: str
+) -> None:
+    things = [path.format(number) for number in range(60)]
+    crew = Crew(CountingServer(World(), [Limited("/things/", lambda: WAYS[way](2), retry_after="1")]))
+    took_s = crew.work(things, threads=4)
+    assert sorted(crew.done) == sorted(things)
+    assert took_s <= 1.5 * len(things) / 2
+    assert crew.server.refused <= len(crew.server.log) / 10
+
+
+@ways
 @pytest.mark.parametrize("calls", [1, 5, 50])
 def test_a_long_walk_is_seldom_refused_whatever_the_limit(way: str, calls: int) -> None:
     crew = crew_behind(lambda: WAYS[way](calls))
