@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
 from collections import deque
@@ -16,7 +17,7 @@ from airflow_provider_trackunit.iris.http.tokens import Credentials, Token
 from airflow_provider_trackunit.iris.http.wire import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from airflow_provider_trackunit.iris.http.steps import Step
     from airflow_provider_trackunit.iris.http.wire import Request
@@ -124,6 +125,10 @@ class Crew:
         for _ in range(threads):
             self._next(left, method)
 
+    def take_and_cancel(self, endpoint: str, after_s: float) -> None:
+        """Let somebody begin with a call now who is cancelled in so many seconds, unless it has ended by then."""
+        self.world.after(after_s, self._begin(endpoint, "GET", lambda: None).close)
+
     def work(self, endpoints: Iterable[str], threads: int, **arguments: Any) -> float:
         """Let so many threads do these calls, and return the seconds that they took."""
         began = self.world.now
@@ -132,18 +137,22 @@ class Crew:
         return self.last_at - began
 
     def _next(self, left: deque[str], method: str) -> None:
-        if not left:
-            return
-        endpoint = left.popleft()
+        if left:
+            self._begin(left.popleft(), method, lambda: self._next(left, method))
+
+    def _begin(self, endpoint: str, method: str, then: Callable[[], None]) -> Generator[Step, Any, Response]:
+        """Begin with a call, and return its steps."""
         call, row = self.core._call(endpoint, method=method)
         steps = self.core._answer(call, row)
 
         def end(error: IrisError | None) -> None:
             self.last_at = self.world.now
             self.done.append(endpoint) if error is None else self.errors.append(error)
-            self.world.after(self.cpu_s, lambda: self._next(left, method))
+            self.world.after(self.cpu_s, then)
 
         def go_on(outcome: Any) -> None:
+            if inspect.getgeneratorstate(steps) == inspect.GEN_CLOSED:
+                return  # cancelled
             try:
                 step = steps.throw(outcome) if isinstance(outcome, IrisError) else steps.send(outcome)
             except StopIteration:
@@ -154,6 +163,7 @@ class Crew:
                 self._do(step, go_on)
 
         go_on(None)
+        return steps
 
     def _do(self, step: Step, go_on: Callable[[Any], None]) -> None:
         if isinstance(step, Sleep):

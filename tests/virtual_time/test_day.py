@@ -107,3 +107,14 @@ def test_a_request_that_could_not_leave_uses_up_none_of_two_calls_in_half_an_hou
     assert len(crew.errors) == 1
     crew.work([EVENTS] * 2, threads=1, method="POST")
     assert (len(crew.errors), len(crew.done)) == (1, 2)
+
+
+@pytest.mark.parametrize("others", [8, 64])
+def test_who_stands_behind_others_that_are_cancelled_does_not_wait_for_their_turns(others: int) -> None:
+    """Nobody wakes it: each of them would have taken a second of the sixty in a minute."""
+    crew = Crew(CountingServer(World(), documented(WAYS["sliding window"])))
+    for number in range(others):
+        crew.take_and_cancel(f"{OPERATORS}?after={number}", after_s=0.5)
+    took_s = crew.work([f"{OPERATORS}?after=last"], threads=1)
+    assert (crew.errors, crew.done[-1]) == ([], f"{OPERATORS}?after=last")
+    assert took_s <= 2.1

@@ -74,6 +74,19 @@ def test_assets_one_by_one_behind_two_a_second(way: str, seed: int, retry_after:
 
 
 @ways
+@pytest.mark.parametrize("path", ["/api/new/v1/things/{}", "/api/new/v1/things/AB{}-c/state"])
+def test_things_one_by_one_whose_ids_are_written_into_a_path_without_a_row_share_what_is_learned(
+    way: str, path: str
+) -> None:
+    things = [path.format(number) for number in range(60)]
+    crew = Crew(CountingServer(World(), [Limited("/things/", lambda: WAYS[way](2), retry_after="1")]))
+    took_s = crew.work(things, threads=4)
+    assert sorted(crew.done) == sorted(things)
+    assert took_s <= 1.5 * len(things) / 2
+    assert crew.server.refused <= len(crew.server.log) / 10
+
+
+@ways
 @pytest.mark.parametrize("calls", [1, 5, 50])
 def test_a_long_walk_is_seldom_refused_whatever_the_limit(way: str, calls: int) -> None:
     crew = crew_behind(lambda: WAYS[way](calls))
@@ -163,6 +176,48 @@ def test_when_the_limit_goes_away_the_walk_is_soon_at_full_speed(calls: int, wit
     arrived = [at for at, _, _ in crew.server.log]
     a_second = [at for at in arrived if 0 <= at - 1010.0 - within_s < 1]
     assert len(a_second) >= 0.9 * at_once_per_s
+
+
+class Shut:
+    """Refuses everything for a while."""
+
+    def __init__(self, since: float, until: float) -> None:
+        self._since, self._until = since, until
+
+    def take(self, now: float) -> bool:
+        return not self._since <= now < self._until
+
+
+@pytest.mark.parametrize("retry_after", ["1", "5", "20", None])
+def test_after_a_minute_in_which_everything_was_refused_a_walk_is_soon_at_full_speed(
+    retry_after: str | None,
+) -> None:
+    """A pause that was too short says nothing of the rate, and is followed by no herd."""
+    crew = crew_behind(lambda: Shut(1010.0, 1070.0), retry_after)
+    crew.work([f"{ASSETS}?page={number}" for number in range(8_000)], threads=4)
+    assert crew.errors == []
+    assert crew.server.refused <= 4 + 60 / 1.5
+    a_second = [at for at, _, _ in crew.server.log if 0 <= at - 1070.0 - 20 < 1]
+    assert len(a_second) >= 0.9 * 4 / 0.021
+
+
+@ways
+@pytest.mark.parametrize("threads", [2, 8])
+@pytest.mark.parametrize("retry_after", ["1", None])
+def test_behind_two_a_second_and_a_hundred_a_minute_as_much_gets_through_as_both_allow(
+    way: str, retry_after: str | None, threads: int
+) -> None:
+    """That a minute is used up says nothing of the two a second."""
+    limits = [
+        Limited(ASSETS, lambda: WAYS[way](2), retry_after="1"),
+        Limited(ASSETS, lambda: SlidingWindow(100, 60), retry_after=retry_after),
+    ]
+    crew = Crew(CountingServer(World(), limits))
+    pages = [f"{ASSETS}?page={number}" for number in range(300)]
+    took_s = crew.work(pages, threads)
+    assert (crew.errors, len(crew.done)) == ([], len(pages))
+    assert took_s <= 1.25 * (2 * 60 + 100 / 2)
+    assert crew.server.refused <= len(crew.server.log) / 10
 
 
 def test_errors_and_idleness_do_not_speed_a_client_up() -> None:

@@ -19,6 +19,7 @@ _SAFE_METHODS: Final = _READING_METHODS | {"PUT", "DELETE"}
 # A metered URL answers once in a quarter of an hour, and a rejected call may count: one retry and no more.
 _METERED_ATTEMPTS: Final = 2
 
+_PART_WITH_A_DIGIT: Final = re.compile(r"[^/]*\d[^/]*")
 
 #: The ways an endpoint answers a collection: pages by number in the query, an opaque ``after``, links of AEMP with the
 #: number in the path, a connection of GraphQL, everything at once, or unknown until the first answer.
@@ -94,10 +95,15 @@ class Endpoint:
         return min(wanted, _METERED_ATTEMPTS) if self.is_metered else wanted
 
     def counted(self, call: Call) -> Counted:
-        """Return what this call counts in. A path without a published rate is counted for itself, as it was written."""
+        """Return what this call counts in. A path without a published rate is counted for itself, as it was written.
+
+        Where it has no row either, a part with a digit is taken for an id, or a page: whoever writes those into the path
+        asks one endpoint, and what refuses one of them refuses the next.
+        """
         paced = [(self._bucket(limit, call), limit.rate) for limit in self.limits if not limit.pool]
         one_by_one = tuple(self._bucket(limit, call) for limit in self.limits if limit.pool)
-        return Counted(tuple(paced) or ((f"{call.method} {self.path or call.endpoint}", None),), one_by_one)
+        path = self.path or _PART_WITH_A_DIGIT.sub("{}", call.endpoint)
+        return Counted(tuple(paced) or ((f"{call.method} {path}", None),), one_by_one)
 
     @property
     def is_metered(self) -> bool:

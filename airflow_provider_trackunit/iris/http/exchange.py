@@ -239,7 +239,7 @@ class ClientCore:
                 self._refuse_long_wait(wait_s, request)
                 if is_hopeless():
                     raise _hopeless(request, wait_s)
-                yield Sleep(wait_s)
+                yield Sleep(min(wait_s, turn.look_again_s))
             sent = request.with_token(token.value)
             response = yield Send(sent)
             turn.end()

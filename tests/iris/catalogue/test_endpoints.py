@@ -151,7 +151,10 @@ def test_what_is_counted_together_shares_a_bucket(one: str, other: str, method: 
     [
         pytest.param("/api/asset/v1/assets/a1", "GET", "GET /api/asset/v1/assets/{assetId}", id="a row"),
         pytest.param("/api/new/{id}", "GET", "GET /api/new/{id}", id="an unknown path, as it was written"),
-        pytest.param("/api/asset/v1/assets", "POST", "POST /api/asset/v1/assets", id="another method"),
+        pytest.param(
+            "/api/new/Pin-7/events/2", "GET", "GET /api/new/{}/events/{}", id="one with ids and pages in it"
+        ),
+        pytest.param("/api/asset/v1/assets", "POST", "POST /api/asset/{}/assets", id="another method"),
     ],
 )
 def test_what_has_no_published_rate_is_counted_for_itself(path: str, method: str, name: str) -> None:

@@ -10,7 +10,8 @@ A bucket that holds little lets few calls through at once, whatever its rate. So
 search begins: twice as much is tried again and again until it is refused, and what was borne before is the second guess.
 
 Several calls are under way when the first of them is refused. They are one refusal: what left before a cut cuts no
-further.
+further. Nor does what is refused before another call was let through: the pause was too short, which says nothing of the
+rate. Until then calls leave at the least of all rates, so that no herd asks in vain.
 
 The figures below were chosen by simulation of servers that count in a window or as a token bucket, from 2 to 200 calls
 a second; ``tests/virtual_time/test_learning.py`` holds what they have to reach.
@@ -100,6 +101,8 @@ class LearnedRate:
         self._in_use_s = 0.0
         self._cut_at = -math.inf
         self._let_through_at_cut = 0
+        # Whether nothing was let through since the latest cut, and calls were refused again: the pause was too short.
+        self._is_in_vain = False
         self._even_at = -math.inf
         self._held_until = -math.inf
         # Whether those that were refused go first after this pause.
@@ -131,7 +134,9 @@ class LearnedRate:
 
     def leave(self, now: float) -> None:
         """Enter a call that leaves now."""
-        if self._per_s < math.inf:
+        if self._is_in_vain:
+            self._even_at = now + 1 / _LEAST_PER_S
+        elif self._per_s < math.inf:
             early_s = min(_EARLY * self.interval_s, _EARLY_AT_MOST_S)
             self._even_at = max(self._even_at, now - early_s) + self.interval_s
 
@@ -147,6 +152,8 @@ class LearnedRate:
         before = self._answered[-1] if self._answered else now
         self._answered.append(now)
         self.let_through += 1
+        if self._is_in_vain:
+            self._is_in_vain, self._even_at = False, now
         self._own_pause_s = 0.0
         self._pause_s = 0.0
         self.in_vain = 0
@@ -172,7 +179,8 @@ class LearnedRate:
             pause_s = max(self._own_pause_s, _OWN_PAUSE_S)
         self.hold(now + pause_s)
         if is_new:
-            if pause_s <= LONGEST_PAUSE_OF_A_RATE_S:
+            self._is_in_vain = self._cut_at > -math.inf and self.let_through == self._let_through_at_cut
+            if pause_s <= LONGEST_PAUSE_OF_A_RATE_S and not self._is_in_vain:
                 self._cut(now, pause_s)
             self._note_pause(now, pause_s, jitter)
         return pause_s

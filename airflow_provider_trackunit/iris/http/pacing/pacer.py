@@ -37,6 +37,10 @@ _SHORTEST_WAIT_S: Final = 1e-4
 # A pause may be asked for by mistake; after so long one request tries again.
 _LONGEST_HOLD_S: Final = 3600.0
 
+# Whoever could leave if nobody stood before it looks again so soon after: they may have been cancelled, and nobody wakes it.
+# So far apart are the calls of the slowest limits that are kept by spacing.
+_LOOK_AGAIN_S: Final = 1.0
+
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Turn:
@@ -50,9 +54,11 @@ class Turn:
     has_waited: bool = False
     #: Whether this URL, or series, was asked before in this process, as far back as is remembered.
     was_asked_before: bool = False
+    #: After how many seconds to ask again at the latest, as of the latest look.
+    look_again_s: float = 0.0
 
     def wait_s(self) -> float:
-        """Return the seconds after which to ask again; 0 when the request leaves now, which enters that it does."""
+        """Return the seconds until its turn is likely to come; 0 when the request leaves now, which enters that it does."""
         return self.pacer.ask(self)
 
     def end(self) -> None:
@@ -289,6 +295,7 @@ class Pacer:
             for lane in lanes:
                 lane.step_out(turn.place)
             turn.has_waited = False
+            turn.look_again_s = held_until - now
             return held_until
         only_waited = turn.has_waited and not turn.is_back
         at = max((lane.earliest(now, only_waited=only_waited) for lane in lanes), default=now)
@@ -298,6 +305,7 @@ class Pacer:
         for lane in lanes:
             lane.give_up_lost(turn.place, now)
         self._line_up(turn)
+        turn.look_again_s = at - now + _LOOK_AGAIN_S
         return max([at, now + _SHORTEST_WAIT_S, *(lane.expected(turn.place, now) for lane in lanes)])
 
     def _leave(self, turn: Turn, now: float) -> None:
