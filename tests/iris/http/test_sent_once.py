@@ -87,7 +87,7 @@ def on_loop(request: Request) -> list[Response | IrisError]:
 
 
 @pytest.mark.parametrize("send", [in_threads, on_loop])
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("second", ANSWERS)
 def test_on_a_kept_connection_a_request_is_sent_once_whatever_comes_of_it(
     send: Callable[[Request], list[Response | IrisError]], method: str, second: str

@@ -11,6 +11,7 @@ import logging
 import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -47,6 +48,9 @@ log = logging.getLogger(__name__)
 
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# Whether the request that is under way was given a connection.
+_is_connected: Final[ContextVar[bool]] = ContextVar("iris_request_is_connected", default=False)
 
 # Before aiohttp 3.10 a connection that takes too long is the more general error.
 _SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
@@ -127,6 +131,7 @@ async def outcome_on_loop(
     """
     through = _as_aiohttp_takes_it(proxy)
     trouble_of = _trouble_before_answer
+    _is_connected.set(False)
     try:
         async with lent.session.request(
             request.method,
@@ -185,6 +190,9 @@ class _Connector(aiohttp.TCPConnector):
     """Gives no connection a second time on which something came in between that nobody asked for.
 
     aiohttp would take it for the answer to the next request: servers say 408 to a connection that is idle for long.
+
+    Nor does it give one request a second connection. aiohttp sends a GET or a DELETE again by itself when a kept connection
+    breaks; that a metered URL was asked twice has to be our decision. Its own switch for that is none in 3.10.
     """
 
     def __init__(self, **named: Any) -> None:
@@ -192,7 +200,12 @@ class _Connector(aiohttp.TCPConnector):
         self._used: WeakKeyDictionary[ResponseHandler, Any] = WeakKeyDictionary()
 
     async def connect(self, *arguments: Any, **named: Any) -> aiohttp.connector.Connection:
-        """Return a connection, new or used before."""
+        """Return a connection, new or used before.
+
+        :raises aiohttp.ClientConnectionError: when the request was given one before
+        """
+        if _is_connected.get():
+            raise aiohttp.ClientConnectionError("a request is sent once")
         while True:
             connection = await super().connect(*arguments, **named)
             used = connection.protocol
@@ -201,6 +214,7 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
         if used is not None and connection.transport is not None:
             self._used[used] = connection.transport.get_extra_info("socket")
+        _is_connected.set(True)
         return connection
 
     async def close(self, **named: Any) -> None:
@@ -225,7 +239,7 @@ def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
 
 
 def _new_session() -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=_Connector(limit=0),
         # The API has no cookies; a jar would be state that travels from one answer into the next request.
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -236,10 +250,6 @@ def _new_session() -> aiohttp.ClientSession:
         max_line_size=LONGEST_LINE_BYTES,
         max_field_size=LONGEST_LINE_BYTES,
     )
-    # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
-    # be our decision, and there is no public switch.
-    session._retry_connection = False
-    return session
 
 
 def _trouble_before_answer(error: Exception) -> Trouble:
