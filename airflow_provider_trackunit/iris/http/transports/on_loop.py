@@ -12,7 +12,7 @@ import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -37,7 +37,7 @@ from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from aiohttp.client_proto import ResponseHandler
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from airflow_provider_trackunit.iris.secrecy import Secret
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -70,13 +72,48 @@ class LoopConnections:
         self._reading_roots = asyncio.Lock()
         # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._under_way: dict[asyncio.Timeout, asyncio.Future[None]] = {}
 
     async def close(self) -> None:
-        """Close the connections for good. The requests on them break off, and those that still wait for one get none."""
+        """Close the connections for good, and end what is under way until then."""
         self.is_closed = True
         session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        here = asyncio.get_running_loop()
+        under_way = {end: over for end, over in self._under_way.items() if over.get_loop() is here}
+        for end in under_way:
+            end.reschedule(here.time())
+        try:
+            if under_way:
+                # Before the session: once that is closed, aiohttp no longer closes what is half connected.
+                await asyncio.wait(under_way.values())
+        finally:
+            if session is not None:
+                await session.close()
+
+    async def until_closed(self, doing: Callable[[], Awaitable[_T]], what: str, *, sent: bool) -> _T:
+        """Do something that ends when the connections are closed.
+
+        aiohttp alone would end what waits for a head, but neither what connects nor what reads a body.
+
+        :param what: how the error names it
+        :param sent: whether something may have left when it is ended
+        :raises IrisNoAnswerError: when the connections are closed
+        """
+        if self.is_closed:
+            raise closed_meanwhile(what, sent=False)
+        try:
+            async with asyncio.timeout(None) as end:
+                over = self._under_way[end] = asyncio.get_running_loop().create_future()
+                try:
+                    return await doing()
+                finally:
+                    del self._under_way[end]
+                    over.set_result(None)
+        except TimeoutError:
+            if not end.expired():
+                raise
+        # Here, where nothing of the library is its context.
+        raise closed_meanwhile(what, sent=sent)
 
     @asynccontextmanager
     async def lend(self, request: Request) -> AsyncIterator[Lent]:
@@ -218,15 +255,15 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
     async def close(self, **named: Any) -> None:
-        """Close all connections.
+        """Close all connections, without a wait for the other side, which may have stopped to answer.
 
-        Those first that aiohttp has begun to close for what came behind an answer. It keeps them, and may have done so twice:
-        a transport of TLS then fails at whatever it is asked, and aiohttp asks each. Nor do they wait for the other side.
+        Those first that aiohttp has begun to close for what came behind an answer. It keeps some, and may have closed them
+        twice: a transport of TLS then fails at whatever it is asked, and aiohttp asks each.
         """
         for used, its_socket in list(self._used.items()):
+            with suppress(OSError):
+                its_socket.shutdown(socket.SHUT_RDWR)
             if used.transport is not None and used.transport.is_closing():
-                with suppress(OSError):
-                    its_socket.shutdown(socket.SHUT_RDWR)
                 used.close()
         await super().close(**named)
 
