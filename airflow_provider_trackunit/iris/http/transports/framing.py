@@ -17,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at, limit
+from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, TlsToProxy, ends_at, limit
 from airflow_provider_trackunit.iris.http.transports.trouble import LONGEST_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -178,6 +178,9 @@ class _PlainConnection(HTTPConnection):
 
 class _TlsConnection(_PlainConnection, HTTPSConnection):
     """Over TLS all is the same."""
+
+    def _connect_tls_proxy(self, *arguments: Any, **named: Any) -> Any:
+        return TlsToProxy(super()._connect_tls_proxy(*arguments, **named))
 
 
 class _PlainPool(HTTPConnectionPool):
