@@ -6,6 +6,7 @@ import asyncio
 import io
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -352,3 +353,32 @@ def test_a_header_with_nul_is_none() -> None:
         first, second = in_threads(asked(server.url), server.say_more, None)
     assert isinstance(first, IrisNoAnswerError)
     assert bodies([second]) == [b"[2]"]
+
+
+def test_an_exception_of_a_signal_leaves_no_lock_of_the_spare_connections_held() -> None:
+    """A lock that code in Python takes can be held when the exception comes; urllib3's own queue has one."""
+    transport, outcomes = BlockingTransport(time.monotonic), []
+
+    def entered(_frame: Any, event: str, _value: Any) -> Any:
+        if event == "return":
+            raise KeyboardInterrupt
+        return entered
+
+    def called(frame: Any, _event: str, _value: Any) -> Any:
+        takes_lock = frame.f_code.co_name == "__enter__" and frame.f_globals["__name__"] == "threading"
+        return entered if takes_lock else None
+
+    def ask(tracer: Any) -> None:
+        sys.settrace(tracer)
+        with suppress(KeyboardInterrupt):
+            outcomes.append(transport.outcome(request, 5.0, time.monotonic() + 5, None, None))
+
+    with serving(FIRST) as server:
+        request = asked(server.url)
+        for tracer in (None, called, None):
+            asking = threading.Thread(target=ask, args=(tracer,), daemon=True)
+            asking.start()
+            asking.join(timeout=5)
+            assert not asking.is_alive()
+    transport.close()
+    assert isinstance(outcomes[-1], Response)
