@@ -97,8 +97,6 @@ class AsyncIrisClient(ClientCore):
         connections, self._connections = self._connections, LoopConnections(self._ca_bundle)
         loop, self._loop = self._loop, None
         renewing, self._renewing = self._renewing, None
-        if renewing is not None and loop is asyncio.get_running_loop():
-            renewing.cancel()
         await connections.close()
         if renewing is not None and loop is asyncio.get_running_loop():
             await asyncio.wait([renewing])
@@ -156,7 +154,9 @@ class AsyncIrisClient(ClientCore):
     async def _drive(self, steps: Generator[Step, Any, _T]) -> _T:
         """Do what the steps say, and return what they come to."""
         await self._be_on_this_loop()
-        connections = self._connections
+        return await self._drive_on(self._connections, steps)
+
+    async def _drive_on(self, connections: LoopConnections, steps: Generator[Step, Any, _T]) -> _T:
         try:
             step = next(steps)
             while True:
@@ -178,13 +178,19 @@ class AsyncIrisClient(ClientCore):
         :param connections: those that were open when it began. Once they are closed it goes no further: it would open new
             ones, and nobody would close those
         """
-        if connections.is_closed:
-            raise closed_meanwhile("A request", sent=False)
         if isinstance(step, Sleep):
-            return await self._sleep(step.seconds)
-        return await (self._send(step.request, connections) if isinstance(step, Send) else self._token())
+            pause = step.seconds
+            return await connections.until_closed(lambda: self._sleep(pause), "A request", sent=False)
+        if isinstance(step, Send):
+            request = step.request
+            return await connections.until_closed(
+                lambda: self._send(request, connections), request.label, sent=True
+            )
+        return await connections.until_closed(
+            lambda: self._token(connections), "A request for a token", sent=False
+        )
 
-    async def _token(self) -> Token:
+    async def _token(self, connections: LoopConnections) -> Token:
         """Return the current token, or a new one; one request for it however many coroutines ask.
 
         They share its failure as well: a thousand waiting triggers must not each try a secret that was refused.
@@ -194,16 +200,10 @@ class AsyncIrisClient(ClientCore):
             return token
         # One that is over may still be here: what a signal's handler raised kept it from being taken away.
         if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._drive(self._renewal()))
+            self._renewing = asyncio.create_task(self._drive_on(connections, self._renewal()))
             self._renewing.add_done_callback(self._renewed)
-        renewing = self._renewing
-        try:
-            # One that is cancelled must not take the others' token with it.
-            return await asyncio.shield(renewing)
-        except asyncio.CancelledError:
-            if not renewing.cancelled() or _is_cancelled():
-                raise
-        raise closed_meanwhile("A request for a token", sent=False)
+        # One that is cancelled must not take the others' token with it.
+        return await asyncio.shield(self._renewing)
 
     def _renewed(self, task: asyncio.Task[Token]) -> None:
         if self._renewing is task:
@@ -222,9 +222,3 @@ class AsyncIrisClient(ClientCore):
         if isinstance(outcome, IrisError):
             raise closed_meanwhile(request.label, sent=outcome.sent) if connections.is_closed else outcome
         return outcome
-
-
-def _is_cancelled() -> bool:
-    """Return whether somebody wants the task that runs to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

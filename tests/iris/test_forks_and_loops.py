@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 import time
 import traceback
@@ -16,11 +17,13 @@ from airflow_provider_trackunit.iris.client import IrisClient
 from airflow_provider_trackunit.iris.errors import IrisConfigurationError, IrisNoAnswerError
 from airflow_provider_trackunit.iris.http import exchange
 from airflow_provider_trackunit.iris.http.pacing import pacer
+from airflow_provider_trackunit.iris.http.tokens import Credentials
 from airflow_provider_trackunit.iris.pages.crew import Crew
 from tests.iris.conftest import api_user_of
+from tests.iris.scripted import ScriptedServer, http, token_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from airflow_provider_trackunit.emulator import IrisEmulator
     from airflow_provider_trackunit.iris.http.tokens import Token
@@ -277,22 +280,60 @@ def test_a_request_that_pauses_ends_with_its_client_and_opens_nothing_again(
     iris_emulator.fault(path=ASSETS, status=503)
 
     async def main() -> None:
-        pausing, over = asyncio.Event(), asyncio.Event()
+        pausing = asyncio.Event()
 
         async def pause(_seconds: float) -> None:
             pausing.set()
-            await over.wait()
+            await asyncio.Event().wait()
 
         client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url, sleep=pause)
         working = asyncio.create_task(one(client))
         await pausing.wait()
         await client.close()
-        over.set()
         with pytest.raises(IrisNoAnswerError, match=CLOSED):
             await asyncio.wait_for(working, timeout=10)
         assert (client._connections._session, client.requests) == (None, 2)
 
     asyncio.run(main())
+
+
+def test_a_request_that_reads_a_body_ends_with_its_client() -> None:
+    over = threading.Event()
+
+    def half() -> Iterator[bytes]:
+        yield http(b'{"a":1}')[:-3]
+        over.wait(10)
+
+    with ScriptedServer(token_answer(), half()) as server:
+        asyncio.run(_closed_meanwhile(server.url, server.url, until=lambda: len(server.asked) == 2))
+        over.set()
+
+
+def test_a_request_that_connects_ends_with_its_client() -> None:
+    """The other side accepts, and says nothing of TLS."""
+    with ScriptedServer(token_answer()) as server, socket.create_server(("127.0.0.1", 0)) as silent:
+        accepted: list[socket.socket] = []
+        threading.Thread(target=lambda: accepted.append(silent.accept()[0]), daemon=True).start()
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        asyncio.run(_closed_meanwhile(server.url, url, until=lambda: bool(accepted)))
+        accepted[0].settimeout(5)
+        while accepted[0].recv(65536):
+            """All that was said comes before the end."""
+        accepted[0].close()
+
+
+async def _closed_meanwhile(auth_url: str, url: str, until: Callable[[], bool]) -> None:
+    credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth_url}/token")
+    client = AsyncIrisClient(credentials, url)
+    working = asyncio.create_task(client.run("/api/x"))
+    while not until():  # noqa: ASYNC110 - what is awaited here is done by a thread
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(client.close(), timeout=5)
+    with pytest.raises(IrisNoAnswerError, match=CLOSED) as caught:
+        await asyncio.wait_for(working, timeout=5)
+    assert caught.value.sent
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("ticks", range(1, 8))

@@ -6,6 +6,7 @@ import asyncio
 import io
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -231,8 +232,24 @@ class BehindAProxy(Server):
                         for record in self._answers.pop() if self._answers else [SECOND]:
                             inner.write(record)
                 except ssl.SSLWantReadError:
-                    proxy.sendall(goes.read())
+                    self._say(proxy, goes.read())
                     came.write(proxy.recv(65536))
+
+    def _say(self, proxy: ssl.SSLSocket, what: bytes) -> None:
+        proxy.sendall(what)
+
+
+class DrippingBehindAProxy(BehindAProxy):
+    """Sends the first bytes of what is at least so long one at a time."""
+
+    drips_from = 0
+
+    def _say(self, proxy: ssl.SSLSocket, what: bytes) -> None:
+        drops = 80 if len(what) >= self.drips_from else 0
+        for one in what[:drops]:
+            super()._say(proxy, bytes([one]))
+            time.sleep(0.1)
+        super()._say(proxy, what[drops:])
 
 
 def behind_a_proxy(send: Send, records: list[bytes], folder: Path) -> tuple[Outcomes, int]:
@@ -272,6 +289,24 @@ def test_a_connection_of_tls_in_tls_on_which_nothing_else_came_is_used_again(
     outcomes, connections = behind_a_proxy(send, [FIRST], tmp_path)
     assert bodies(outcomes) == [b"[1]", b"[2]"]
     assert connections == 1
+
+
+@pytest.mark.parametrize("drips_from", [1, 5000], ids=["handshake", "answer"])
+def test_a_server_that_drips_through_tls_in_tls_is_given_up_in_time(drips_from: int, tmp_path: Path) -> None:
+    """urllib3 reads from the connection to the proxy until a record is whole."""
+    roots, tls = self_signed(tmp_path)
+    server = DrippingBehindAProxy([answer(bytes(10_000))], b"", tls)
+    server.drips_from = drips_from
+    transport, begun = BlockingTransport(time.monotonic), time.monotonic()
+    try:
+        proxy = Secret(server.url.removesuffix("/page"))
+        outcome = transport.outcome(asked("https://127.0.0.1:9/page"), 1.0, begun + 1, str(roots), proxy)
+    finally:
+        transport.close()
+        server.close()
+    assert isinstance(outcome, IrisNoAnswerError)
+    assert outcome.sent
+    assert time.monotonic() - begun < 5
 
 
 @SEND
@@ -318,3 +353,32 @@ def test_a_header_with_nul_is_none() -> None:
         first, second = in_threads(asked(server.url), server.say_more, None)
     assert isinstance(first, IrisNoAnswerError)
     assert bodies([second]) == [b"[2]"]
+
+
+def test_an_exception_of_a_signal_leaves_no_lock_of_the_spare_connections_held() -> None:
+    """A lock that code in Python takes can be held when the exception comes; urllib3's own queue has one."""
+    transport, outcomes = BlockingTransport(time.monotonic), []
+
+    def entered(_frame: Any, event: str, _value: Any) -> Any:
+        if event == "return":
+            raise KeyboardInterrupt
+        return entered
+
+    def called(frame: Any, _event: str, _value: Any) -> Any:
+        takes_lock = frame.f_code.co_name == "__enter__" and frame.f_globals["__name__"] == "threading"
+        return entered if takes_lock else None
+
+    def ask(tracer: Any) -> None:
+        sys.settrace(tracer)
+        with suppress(KeyboardInterrupt):
+            outcomes.append(transport.outcome(request, 5.0, time.monotonic() + 5, None, None))
+
+    with serving(FIRST) as server:
+        request = asked(server.url)
+        for tracer in (None, called, None):
+            asking = threading.Thread(target=ask, args=(tracer,), daemon=True)
+            asking.start()
+            asking.join(timeout=5)
+            assert not asking.is_alive()
+    transport.close()
+    assert isinstance(outcomes[-1], Response)

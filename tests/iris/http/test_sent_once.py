@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_trackunit.iris.errors import IrisNoAnswerError
 from airflow_provider_trackunit.iris.http.transports import blocking
 from airflow_provider_trackunit.iris.http.transports import on_loop as on_loop_transport
 from airflow_provider_trackunit.iris.http.transports.blocking import BlockingTransport
 from airflow_provider_trackunit.iris.http.transports.on_loop import LoopConnections, outcome_on_loop
 from airflow_provider_trackunit.iris.http.wire import Request, Response
+from airflow_provider_trackunit.iris.secrecy import Secret
 from tests.iris.scripted import LoopbackServer
+from tests.origin.proxy import TunnelProxy
+from tests.tls import self_signed
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from airflow_provider_trackunit.iris.errors import IrisError
 
@@ -64,6 +70,26 @@ def counting_server(second: bytes, first: bytes = OK) -> Iterator[tuple[str, lis
         server.shutdown(socket.SHUT_RDWR)
 
 
+class Idle(LoopbackServer):
+    """Speaks TLS, and takes nothing of a request."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(_Holding)
+        self._tls = tls
+        self.over = threading.Event()
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        connection, address = super().get_request()
+        return self._tls.wrap_socket(connection, server_side=True), address
+
+
+class _Holding(socketserver.BaseRequestHandler):
+    server: Idle
+
+    def handle(self) -> None:
+        self.server.over.wait(10)
+
+
 def in_threads(request: Request) -> list[Response | IrisError]:
     transport = BlockingTransport(time.monotonic)
     try:
@@ -87,7 +113,7 @@ def on_loop(request: Request) -> list[Response | IrisError]:
 
 
 @pytest.mark.parametrize("send", [in_threads, on_loop])
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("second", ANSWERS)
 def test_on_a_kept_connection_a_request_is_sent_once_whatever_comes_of_it(
     send: Callable[[Request], list[Response | IrisError]], method: str, second: str
@@ -134,3 +160,16 @@ def test_sending_may_take_as_long_as_the_answer_and_not_only_as_long_as_connecti
         outcomes = send(Request("POST", f"http://127.0.0.1:{server.port}/page", {}, body, "POST"))
     assert [isinstance(one, Response) and one.status for one in outcomes] == [200, 200]
     assert taken == [len(body)] * 2
+
+
+def test_what_leaves_no_further_through_a_tunnel_may_have_arrived(tmp_path: Path) -> None:
+    """urllib3 1.26 says of it that the proxy could not be reached."""
+    roots, tls = self_signed(tmp_path)
+    with TunnelProxy() as proxy, Idle(tls) as server:
+        request = Request("POST", f"https://127.0.0.1:{server.port}/page", {}, bytes(16 * 2**20), "POST")
+        transport, named = BlockingTransport(time.monotonic), Secret(f"http://127.0.0.1:{proxy.port}")
+        outcome = transport.outcome(request, 1.0, time.monotonic() + 1, str(roots), named)
+        transport.close()
+        server.over.set()
+    assert isinstance(outcome, IrisNoAnswerError)
+    assert outcome.sent

@@ -107,7 +107,7 @@ def _prepared(request: Request) -> requests.PreparedRequest:
 
 
 def _trouble_before_answer(error: Exception) -> Trouble:
-    if type(error) is OSError and error.errno is None:
+    if _is_only_said(error):
         # How requests says that there is no file of trusted certificates where the environment says.
         return Trouble.NO_ROOTS
     if isinstance(error, requests.exceptions.SSLError):
@@ -136,13 +136,20 @@ def _trouble_in_body(error: Exception) -> Trouble:
 
 
 def _broke_off(error: requests.exceptions.ProxyError) -> bool:
-    """Return whether there was a connection to the proxy that ended.
+    """Return whether there was a connection to the proxy that ended, or took nothing more.
 
     The request can have left by then: urllib3 speaks of the proxy even if its tunnel was open, because it looks whether
-    that was so only once the connection is closed.
+    that was so only once the connection is closed; 1.26 does not look at all.
     """
     reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(getattr(reason, "original_error", None), ConnectionError)
+    original = getattr(reason, "original_error", None)
+    # The bare one is the refusal of the proxy, as http.client has it.
+    return isinstance(original, OSError) and not _is_only_said(original)
+
+
+def _is_only_said(error: Exception) -> bool:
+    """Return whether it is an error that Python code made up, and none of the system."""
+    return type(error) is OSError and error.errno is None
 
 
 def _never_connected(error: Exception) -> bool:

@@ -45,6 +45,33 @@ def limit(sock: Any, until: float) -> None:
     sock.settimeout(left_s)
 
 
+class TlsToProxy:
+    """A connection to a proxy by TLS, from which TLS inside of it reads as often as it must for one thing.
+
+    So its timeout would be one for each of these reads, and a server that drips a handshake or a record never too slow.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        self.__dict__["_socket"] = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._socket, name, value)
+
+    def recv(self, size: int) -> bytes:
+        """Return what is there, or wait for it.
+
+        :raises TimeoutError: when the time is over
+        """
+        until = ends_at()
+        if until is not None:
+            limit(self._socket, until)
+        received: bytes = self._socket.recv(size)
+        return received
+
+
 class BytesInTime(io.RawIOBase):
     """A socket's bytes, each read with the time that is left."""
 

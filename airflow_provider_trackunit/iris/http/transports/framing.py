@@ -10,6 +10,7 @@ from __future__ import annotations
 import email.errors
 import http.client
 import io
+import queue
 from typing import TYPE_CHECKING, Any, Final
 
 import requests.adapters
@@ -17,7 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, ends_at, limit
+from airflow_provider_trackunit.iris.http.transports.deadline import BytesInTime, TlsToProxy, ends_at, limit
 from airflow_provider_trackunit.iris.http.transports.trouble import LONGEST_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -179,13 +180,53 @@ class _PlainConnection(HTTPConnection):
 class _TlsConnection(_PlainConnection, HTTPSConnection):
     """Over TLS all is the same."""
 
+    def _connect_tls_proxy(self, *arguments: Any, **named: Any) -> Any:
+        return TlsToProxy(super()._connect_tls_proxy(*arguments, **named))
+
+
+class _Spare:
+    """The connections of a pool that nobody uses; the last one that came back goes first.
+
+    The queue of urllib3's own has a lock. An exception of a signal's handler can leave it held, and a handler that asks for
+    something itself can wait for it for ever: it may have come while its own thread held it.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._kept: list[Any] = []
+        self._maxsize = maxsize
+
+    def qsize(self) -> int:
+        """Return how many there are."""
+        return len(self._kept)
+
+    def put(self, one: Any, **_named: Any) -> None:
+        """Keep a connection.
+
+        :raises queue.Full: when there are enough
+        """
+        if len(self._kept) >= self._maxsize:
+            raise queue.Full
+        self._kept.append(one)
+
+    def get(self, **_named: Any) -> Any:
+        """Give a connection away.
+
+        :raises queue.Empty: when there is none
+        """
+        try:
+            return self._kept.pop()
+        except IndexError:
+            raise queue.Empty from None
+
 
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls = _PlainConnection
+    QueueCls: Any = _Spare
 
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+    QueueCls: Any = _Spare
 
 
 _POOLS: Final = {"http": _PlainPool, "https": _TlsPool}

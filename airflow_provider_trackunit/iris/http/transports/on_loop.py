@@ -11,7 +11,8 @@ import logging
 import socket
 import ssl
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -36,7 +37,7 @@ from airflow_provider_trackunit.iris.http.wire import Response
 from airflow_provider_trackunit.iris.secrecy import SecretMembers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from aiohttp.client_proto import ResponseHandler
 
@@ -45,8 +46,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 # All of them are in the request already, or not wanted.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# Whether the request that is under way was given a connection.
+_is_connected: Final[ContextVar[bool]] = ContextVar("iris_request_is_connected", default=False)
 
 # Before aiohttp 3.10 a connection that takes too long is the more general error.
 _SLOW_CONNECT: Final = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError)
@@ -66,13 +72,48 @@ class LoopConnections:
         self._reading_roots = asyncio.Lock()
         # Not left to aiohttp's pool: there the wait for a connection would count as time without an answer.
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._under_way: dict[asyncio.Timeout, asyncio.Future[None]] = {}
 
     async def close(self) -> None:
-        """Close the connections for good. The requests on them break off, and those that still wait for one get none."""
+        """Close the connections for good, and end what is under way until then."""
         self.is_closed = True
         session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        here = asyncio.get_running_loop()
+        under_way = {end: over for end, over in self._under_way.items() if over.get_loop() is here}
+        for end in under_way:
+            end.reschedule(here.time())
+        try:
+            if under_way:
+                # Before the session: once that is closed, aiohttp no longer closes what is half connected.
+                await asyncio.wait(under_way.values())
+        finally:
+            if session is not None:
+                await session.close()
+
+    async def until_closed(self, doing: Callable[[], Awaitable[_T]], what: str, *, sent: bool) -> _T:
+        """Do something that ends when the connections are closed.
+
+        aiohttp alone would end what waits for a head, but neither what connects nor what reads a body.
+
+        :param what: how the error names it
+        :param sent: whether something may have left when it is ended
+        :raises IrisNoAnswerError: when the connections are closed
+        """
+        if self.is_closed:
+            raise closed_meanwhile(what, sent=False)
+        try:
+            async with asyncio.timeout(None) as end:
+                over = self._under_way[end] = asyncio.get_running_loop().create_future()
+                try:
+                    return await doing()
+                finally:
+                    del self._under_way[end]
+                    over.set_result(None)
+        except TimeoutError:
+            if not end.expired():
+                raise
+        # Here, where nothing of the library is its context.
+        raise closed_meanwhile(what, sent=sent)
 
     @asynccontextmanager
     async def lend(self, request: Request) -> AsyncIterator[Lent]:
@@ -127,6 +168,7 @@ async def outcome_on_loop(
     """
     through = _as_aiohttp_takes_it(proxy)
     trouble_of = _trouble_before_answer
+    _is_connected.set(False)
     try:
         async with lent.session.request(
             request.method,
@@ -185,6 +227,9 @@ class _Connector(aiohttp.TCPConnector):
     """Gives no connection a second time on which something came in between that nobody asked for.
 
     aiohttp would take it for the answer to the next request: servers say 408 to a connection that is idle for long.
+
+    Nor does it give one request a second connection. aiohttp sends a GET or a DELETE again by itself when a kept connection
+    breaks; that a metered URL was asked twice has to be our decision. Its own switch for that is none in 3.10.
     """
 
     def __init__(self, **named: Any) -> None:
@@ -192,7 +237,12 @@ class _Connector(aiohttp.TCPConnector):
         self._used: WeakKeyDictionary[ResponseHandler, Any] = WeakKeyDictionary()
 
     async def connect(self, *arguments: Any, **named: Any) -> aiohttp.connector.Connection:
-        """Return a connection, new or used before."""
+        """Return a connection, new or used before.
+
+        :raises aiohttp.ClientConnectionError: when the request was given one before
+        """
+        if _is_connected.get():
+            raise aiohttp.ClientConnectionError("a request is sent once")
         while True:
             connection = await super().connect(*arguments, **named)
             used = connection.protocol
@@ -201,18 +251,19 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
         if used is not None and connection.transport is not None:
             self._used[used] = connection.transport.get_extra_info("socket")
+        _is_connected.set(True)
         return connection
 
     async def close(self, **named: Any) -> None:
-        """Close all connections.
+        """Close all connections, without a wait for the other side, which may have stopped to answer.
 
-        Those first that aiohttp has begun to close for what came behind an answer. It keeps them, and may have done so twice:
-        a transport of TLS then fails at whatever it is asked, and aiohttp asks each. Nor do they wait for the other side.
+        Those first that aiohttp has begun to close for what came behind an answer. It keeps some, and may have closed them
+        twice: a transport of TLS then fails at whatever it is asked, and aiohttp asks each.
         """
         for used, its_socket in list(self._used.items()):
+            with suppress(OSError):
+                its_socket.shutdown(socket.SHUT_RDWR)
             if used.transport is not None and used.transport.is_closing():
-                with suppress(OSError):
-                    its_socket.shutdown(socket.SHUT_RDWR)
                 used.close()
         await super().close(**named)
 
@@ -225,7 +276,7 @@ def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
 
 
 def _new_session() -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=_Connector(limit=0),
         # The API has no cookies; a jar would be state that travels from one answer into the next request.
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -236,10 +287,6 @@ def _new_session() -> aiohttp.ClientSession:
         max_line_size=LONGEST_LINE_BYTES,
         max_field_size=LONGEST_LINE_BYTES,
     )
-    # aiohttp sends a GET again by itself when a kept connection breaks. That a metered URL was asked twice has to
-    # be our decision, and there is no public switch.
-    session._retry_connection = False
-    return session
 
 
 def _trouble_before_answer(error: Exception) -> Trouble:
