@@ -186,18 +186,15 @@ class AsyncIrisClient(ClientCore):
             return await connections.until_closed(
                 lambda: self._send(request, connections), request.label, sent=True
             )
-        return await connections.until_closed(
-            lambda: self._token(connections), "A request for a token", sent=False
+        return self._tokens.usable() or await connections.until_closed(
+            lambda: self._new_token(connections), "A request for a token", sent=False
         )
 
-    async def _token(self, connections: LoopConnections) -> Token:
-        """Return the current token, or a new one; one request for it however many coroutines ask.
+    async def _new_token(self, connections: LoopConnections) -> Token:
+        """Return a new token; one request for it however many coroutines ask.
 
         They share its failure as well: a thousand waiting triggers must not each try a secret that was refused.
         """
-        token = self._tokens.usable()
-        if token is not None:
-            return token
         # One that is over may still be here: what a signal's handler raised kept it from being taken away.
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._drive_on(connections, self._renewal()))
