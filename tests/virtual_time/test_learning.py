@@ -395,7 +395,8 @@ def test_behind_a_window_of_minutes_that_says_seconds_none_is_lost(
     calls: int, per_s: int, retry_after: str | None, threads: int
 ) -> None:
     crew = crew_behind(lambda: SlidingWindow(calls, per_s), retry_after)
-    machines = MACHINES[:24]  # as many as it takes to be refused more often than a request has attempts, and soon done
+    # As many as it takes to be refused more often than a request has attempts, and soon done.
+    machines = MACHINES[:24]
     crew.work(machines, threads)
     assert (crew.errors, len(crew.done)) == ([], len(machines))
 
