@@ -427,3 +427,22 @@ def test_a_task_that_waits_for_a_token_can_be_cancelled_and_the_others_get_it(
         await client.close()
 
     asyncio.run(main())
+
+
+def test_a_timeout_of_the_caller_is_its_own_although_a_request_was_too_slow_before() -> None:
+    """Old releases of aiohttp end a request by a cancellation that they leave behind; who waits is then cancelled."""
+
+    async def patient(client: AsyncIrisClient) -> None:
+        async with asyncio.timeout(1.0):
+            with pytest.raises(IrisNoAnswerError, match="did not answer in time"):
+                await one(client)
+            await asyncio.Event().wait()
+
+    async def main(auth_url: str, url: str) -> None:
+        credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth_url}/token")
+        async with AsyncIrisClient(credentials, url, timeout_s=0.1, max_attempts=1) as client:
+            with pytest.raises(TimeoutError):
+                await patient(client)
+
+    with ScriptedServer(token_answer()) as auth, socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(main(auth.url, f"http://127.0.0.1:{silent.getsockname()[1]}"))

@@ -170,16 +170,21 @@ async def outcome_on_loop(
     trouble_of = _trouble_before_answer
     _is_connected.set(False)
     try:
-        async with lent.session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers=dict(request.headers),
-            data=request.body,
-            timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
-            allow_redirects=False,
-            ssl=lent.roots or True,
-            **through,
-        ) as answer:
+        # Not by the timeout of aiohttp: before 3.10.11 that leaves a cancellation behind in the task, and an asyncio.timeout
+        # of the caller then no longer knows its own.
+        async with (
+            asyncio.timeout(left_s),
+            lent.session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=dict(request.headers),
+                data=request.body,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
+                allow_redirects=False,
+                ssl=lent.roots or True,
+                **through,
+            ) as answer,
+        ):
             trouble_of = _trouble_in_body
             headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
             if not _is_framed(answer.status, headers):
