@@ -446,3 +446,18 @@ def test_a_timeout_of_the_caller_is_its_own_although_a_request_was_too_slow_befo
 
     with ScriptedServer(token_answer()) as auth, socket.create_server(("127.0.0.1", 0)) as silent:
         asyncio.run(main(auth.url, f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+def test_a_client_can_be_closed_on_a_loop_of_uvloop(iris_emulator: IrisEmulator) -> None:
+    """Its sockets are only half of what those of asyncio are."""
+    uvloop = pytest.importorskip("uvloop")
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        await one(client)
+        connections = client._connections
+        await client.close()
+        assert connections._session is None
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -266,7 +266,8 @@ class _Connector(aiohttp.TCPConnector):
         twice: a transport of TLS then fails at whatever it is asked, and aiohttp asks each.
         """
         for used, its_socket in list(self._used.items()):
-            with suppress(OSError):
+            # Those of uvloop cannot be asked for that, and say so by a TypeError.
+            with suppress(OSError, TypeError):
                 its_socket.shutdown(socket.SHUT_RDWR)
             if used.transport is not None and used.transport.is_closing():
                 used.close()
