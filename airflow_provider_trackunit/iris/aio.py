@@ -199,8 +199,11 @@ class AsyncIrisClient(ClientCore):
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._drive_on(connections, self._renewal()))
             self._renewing.add_done_callback(self._renewed)
-        # One that is cancelled must not take the others' token with it.
-        return await asyncio.shield(self._renewing)
+        renewing = self._renewing
+        # One that is cancelled must not take the others' token with it. Not asyncio.shield: that of newer Pythons
+        # complains about a renewal that fails when somebody has left who waited for it.
+        await asyncio.wait([renewing])
+        return renewing.result()
 
     def _renewed(self, task: asyncio.Task[Token]) -> None:
         if self._renewing is task:

@@ -429,6 +429,31 @@ def test_a_task_that_waits_for_a_token_can_be_cancelled_and_the_others_get_it(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("leaves", ["closes", "is cancelled"])
+def test_nobody_complains_of_a_renewal_that_fails_when_whoever_waited_for_it_has_left(
+    iris_emulator: IrisEmulator, leaves: str
+) -> None:
+    """Newer Pythons log what becomes of a task behind an asyncio.shield that was left."""
+    iris_emulator.fault(path="/token", kind="delay", delay_s=1.0, times=None)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url, timeout_s=0.3, max_attempts=1)
+    complaints: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, told: complaints.append(told))
+        waiting = asyncio.create_task(one(client))
+        await has_asked(client)
+        renewing = client._renewing
+        assert renewing
+        await (client.close() if leaves == "closes" else asyncio.sleep(0))
+        waiting.cancel()
+        await asyncio.wait([waiting, renewing])
+        await asyncio.sleep(0)
+        await client.close()
+
+    asyncio.run(main())
+    assert complaints == []
+
+
 def test_a_timeout_of_the_caller_is_its_own_although_a_request_was_too_slow_before() -> None:
     """Old releases of aiohttp end a request by a cancellation that they leave behind; who waits is then cancelled."""
 
