@@ -200,6 +200,10 @@ async def outcome_on_loop(
         return failure(request, Trouble.PROXY if through and trouble is Trouble.UNREACHABLE else trouble)
     except IrisError as error:
         return error.with_traceback(None)
+    except BaseException as error:
+        # Whoever is cancelled is so somewhere in the library, and a TimeoutError of the caller has that as its cause.
+        error.__traceback__ = None
+        raise
 
 
 def _is_framed(status: int, headers: Mapping[str, str]) -> bool:
