@@ -95,8 +95,9 @@ class BlockingTransport:
         except IrisError as error:
             return error.with_traceback(None)
         except BaseException as error:
-            # What a signal's handler throws in, as Airflow does when a task takes too long, comes from anywhere in the library.
-            error.__traceback__ = None
+            # What a signal's handler throws in, as Airflow does when a task takes too long, comes from anywhere in the library,
+            # and hangs on whatever that has just caught.
+            error.__traceback__ = error.__context__ = None
             raise
 
 

@@ -202,7 +202,7 @@ async def outcome_on_loop(
         return error.with_traceback(None)
     except BaseException as error:
         # Whoever is cancelled is so somewhere in the library, and a TimeoutError of the caller has that as its cause.
-        error.__traceback__ = None
+        error.__traceback__ = error.__context__ = None
         raise
 
 
