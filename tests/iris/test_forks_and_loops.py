@@ -206,6 +206,8 @@ def test_an_async_client_on_two_loops_at_once_says_why_it_cannot(iris_emulator: 
         await client.run(ASSETS, **ONE)
         with pytest.raises(IrisConfigurationError, match="belongs to another event loop"):
             await asyncio.to_thread(asyncio.run, client.run(ASSETS, **ONE))
+        with pytest.raises(IrisConfigurationError, match="belongs to another event loop"):
+            await asyncio.to_thread(asyncio.run, client.close())
         await client.run(ASSETS, **ONE)
         await client.close()
         # Closed, it belongs to nobody.
