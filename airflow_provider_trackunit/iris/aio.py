@@ -76,14 +76,17 @@ class AsyncIrisClient(ClientCore):
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
-        if self._loop is not None and not self._loop.is_closed():
+        self._refuse_while_on_another(loop)
+        ended, self._connections = self._connections, LoopConnections(self._ca_bundle)
+        self._loop, self._renewing = loop, None
+        await ended.close()
+
+    def _refuse_while_on_another(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
             raise IrisConfigurationError(
                 "This client belongs to another event loop, which is not closed: its connections and locks work "
                 "there alone. Make a client for each loop, or share one with shared_client"
             )
-        ended, self._connections = self._connections, LoopConnections(self._ca_bundle)
-        self._loop, self._renewing = loop, None
-        await ended.close()
 
     async def __aenter__(self) -> AsyncIrisClient:
         return self
@@ -92,7 +95,11 @@ class AsyncIrisClient(ClientCore):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, which ends what is under way. The client can be used again; it then opens new ones."""
+        """Close the connections, which ends what is under way. The client can be used again; it then opens new ones.
+
+        :raises IrisConfigurationError: when it belongs to another event loop, which is not closed
+        """
+        self._refuse_while_on_another(asyncio.get_running_loop())
         # All of it before the first await: whoever comes meanwhile begins anew.
         connections, self._connections = self._connections, LoopConnections(self._ca_bundle)
         loop, self._loop = self._loop, None
@@ -199,8 +206,11 @@ class AsyncIrisClient(ClientCore):
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._drive_on(connections, self._renewal()))
             self._renewing.add_done_callback(self._renewed)
-        # One that is cancelled must not take the others' token with it.
-        return await asyncio.shield(self._renewing)
+        renewing = self._renewing
+        # One that is cancelled must not take the others' token with it. Not asyncio.shield: that of newer Pythons
+        # complains about a renewal that fails when somebody has left who waited for it.
+        await asyncio.wait([renewing])
+        return renewing.result()
 
     def _renewed(self, task: asyncio.Task[Token]) -> None:
         if self._renewing is task:

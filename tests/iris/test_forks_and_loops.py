@@ -206,6 +206,8 @@ def test_an_async_client_on_two_loops_at_once_says_why_it_cannot(iris_emulator: 
         await client.run(ASSETS, **ONE)
         with pytest.raises(IrisConfigurationError, match="belongs to another event loop"):
             await asyncio.to_thread(asyncio.run, client.run(ASSETS, **ONE))
+        with pytest.raises(IrisConfigurationError, match="belongs to another event loop"):
+            await asyncio.to_thread(asyncio.run, client.close())
         await client.run(ASSETS, **ONE)
         await client.close()
         # Closed, it belongs to nobody.
@@ -427,3 +429,62 @@ def test_a_task_that_waits_for_a_token_can_be_cancelled_and_the_others_get_it(
         await client.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("leaves", ["closes", "is cancelled"])
+def test_nobody_complains_of_a_renewal_that_fails_when_whoever_waited_for_it_has_left(
+    iris_emulator: IrisEmulator, leaves: str
+) -> None:
+    """Newer Pythons log what becomes of a task behind an asyncio.shield that was left."""
+    iris_emulator.fault(path="/token", kind="delay", delay_s=1.0, times=None)
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url, timeout_s=0.3, max_attempts=1)
+    complaints: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, told: complaints.append(told))
+        waiting = asyncio.create_task(one(client))
+        await has_asked(client)
+        renewing = client._renewing
+        assert renewing
+        await (client.close() if leaves == "closes" else asyncio.sleep(0))
+        waiting.cancel()
+        await asyncio.wait([waiting, renewing])
+        await asyncio.sleep(0)
+        await client.close()
+
+    asyncio.run(main())
+    assert complaints == []
+
+
+def test_a_timeout_of_the_caller_is_its_own_although_a_request_was_too_slow_before() -> None:
+    """Old releases of aiohttp end a request by a cancellation that they leave behind; who waits is then cancelled."""
+
+    async def patient(client: AsyncIrisClient) -> None:
+        async with asyncio.timeout(1.0):
+            with pytest.raises(IrisNoAnswerError, match="did not answer in time"):
+                await one(client)
+            await asyncio.Event().wait()
+
+    async def main(auth_url: str, url: str) -> None:
+        credentials = Credentials("client", "secret", "user", "password", auth_url=f"{auth_url}/token")
+        async with AsyncIrisClient(credentials, url, timeout_s=0.1, max_attempts=1) as client:
+            with pytest.raises(TimeoutError):
+                await patient(client)
+
+    with ScriptedServer(token_answer()) as auth, socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(main(auth.url, f"http://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+def test_a_client_can_be_closed_on_a_loop_of_uvloop(iris_emulator: IrisEmulator) -> None:
+    """Its sockets are only half of what those of asyncio are."""
+    uvloop = pytest.importorskip("uvloop")
+    client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
+
+    async def main() -> None:
+        await one(client)
+        connections = client._connections
+        await client.close()
+        assert connections._session is None
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -16,7 +16,7 @@ import msgspec
 from airflow_provider_trackunit import __version__
 from airflow_provider_trackunit.iris.calls import encode_json
 from airflow_provider_trackunit.iris.errors import IrisUnexpectedResponseError
-from airflow_provider_trackunit.iris.secrecy import Secret, redacted
+from airflow_provider_trackunit.iris.secrecy import Secret, SecretMembers, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ class Request:
 
     def with_token(self, token: str) -> Request:
         """Return the request with its bearer token."""
-        headers = {**self.headers, "Authorization": f"Bearer {token}"}
+        headers = SecretMembers({**self.headers, "Authorization": f"Bearer {token}"})
         return replace(self, headers=headers, secrets=(Secret(token),))
 
     def without_secrets(self, text: str) -> str:

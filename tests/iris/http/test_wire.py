@@ -105,7 +105,9 @@ def test_the_label_is_the_template_and_has_no_query() -> None:
 
 def test_a_token_makes_a_new_request_and_leaves_the_old_one() -> None:
     built = request()
-    assert built.with_token("abc").headers == {**ALWAYS, "Authorization": "Bearer abc"}
+    with_token = built.with_token("abc")
+    assert with_token.headers == {**ALWAYS, "Authorization": "Bearer abc"}
+    assert "abc" not in repr(with_token.headers)
     assert "Authorization" not in built.headers
 
 

@@ -94,6 +94,11 @@ class BlockingTransport:
             return failure(request, trouble_of(error))
         except IrisError as error:
             return error.with_traceback(None)
+        except BaseException as error:
+            # What a signal's handler throws in, as Airflow does when a task takes too long, comes from anywhere in the library,
+            # and hangs on whatever that has just caught.
+            error.__traceback__ = error.__context__ = None
+            raise
 
 
 def _prepared(request: Request) -> requests.PreparedRequest:

@@ -170,16 +170,21 @@ async def outcome_on_loop(
     trouble_of = _trouble_before_answer
     _is_connected.set(False)
     try:
-        async with lent.session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers=dict(request.headers),
-            data=request.body,
-            timeout=aiohttp.ClientTimeout(total=left_s, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
-            allow_redirects=False,
-            ssl=lent.roots or True,
-            **through,
-        ) as answer:
+        # Not by the timeout of aiohttp: before 3.10.11 that leaves a cancellation behind in the task, and an asyncio.timeout
+        # of the caller then no longer knows its own.
+        async with (
+            asyncio.timeout(left_s),
+            lent.session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=dict(request.headers),
+                data=request.body,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, left_s)),
+                allow_redirects=False,
+                ssl=lent.roots or True,
+                **through,
+            ) as answer,
+        ):
             trouble_of = _trouble_in_body
             headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
             if not _is_framed(answer.status, headers):
@@ -195,6 +200,10 @@ async def outcome_on_loop(
         return failure(request, Trouble.PROXY if through and trouble is Trouble.UNREACHABLE else trouble)
     except IrisError as error:
         return error.with_traceback(None)
+    except BaseException as error:
+        # Whoever is cancelled is so somewhere in the library, and a TimeoutError of the caller has that as its cause.
+        error.__traceback__ = error.__context__ = None
+        raise
 
 
 def _is_framed(status: int, headers: Mapping[str, str]) -> bool:
@@ -261,7 +270,8 @@ class _Connector(aiohttp.TCPConnector):
         twice: a transport of TLS then fails at whatever it is asked, and aiohttp asks each.
         """
         for used, its_socket in list(self._used.items()):
-            with suppress(OSError):
+            # Those of uvloop cannot be asked for that, and say so by a TypeError.
+            with suppress(OSError, TypeError):
                 its_socket.shutdown(socket.SHUT_RDWR)
             if used.transport is not None and used.transport.is_closing():
                 used.close()
