@@ -2,6 +2,7 @@
 #
 # AIRFLOW chooses the Airflow: 2.11, 3.0, 3.1, 3.2, 3.3 (default) or 3.4.
 # PYTHON  chooses the interpreter that makes the environments.
+# COVERAGE=yes lets "make test" on the newest Airflow count the branches of the client as well.
 
 AIRFLOW ?= 3.3
 PYTHON ?= python3

@@ -34,7 +34,8 @@ STATIC = {
 AUDIT = {"audit": [sys.executable, "-m", "dev.audit"]}
 # In the order of the folders: those that run Airflow come early, and nobody waits for them at the end.
 _PYTEST = [sys.executable, *PYTEST, "--no-loadscope-reorder"]
-#: Whose branches and lines are counted. To count takes time, and the others add nothing to it.
+#: Whose branches and lines are counted, where ``COVERAGE`` is set: it makes these tests take half as long again, so a test
+#: run that somebody waits for does without. The other tests would add nothing to it.
 _OF_IRIS = ["tests/iris"]
 #: One worker more than there are cores: these tests wait for servers, and for tasks of Airflow. Four at the most.
 _WORKERS = min(4, (os.cpu_count() or 1) + 1)
@@ -100,7 +101,8 @@ def _lanes(only: str | None) -> list[Steps]:
         return [static | AUDIT if newest else {}]
     if only == "quick":
         return [static, QUICK]
-    tests = [OTHER_TESTS, COVERAGE if newest else TESTS_OF_IRIS]
+    counted = newest and os.environ.get("COVERAGE")
+    tests = [OTHER_TESTS, COVERAGE if counted else TESTS_OF_IRIS]
     return tests if only == "tests" else [*tests, static]
 
 
