@@ -477,7 +477,7 @@ def test_a_timeout_of_the_caller_is_its_own_although_a_request_was_too_slow_befo
 
 def test_a_client_can_be_closed_on_a_loop_of_uvloop(iris_emulator: IrisEmulator) -> None:
     """Its sockets are only half of what those of asyncio are."""
-    uvloop = pytest.importorskip("uvloop")
+    uvloop = pytest.importorskip("uvloop", reason="Airflow 3 brings uvloop, Airflow 2 does not")
     client = AsyncIrisClient(api_user_of(iris_emulator), iris_emulator.url)
 
     async def main() -> None:
